@@ -1,0 +1,1 @@
+//! The demo's outside world: loopback servers that speak the real APIs.
