@@ -13,4 +13,7 @@
 //!   sim                          the demo's outside world; knows nothing above
 //! ```
 
+pub mod backend;
+pub mod domain;
+pub mod engine;
 pub mod sim;

@@ -1,0 +1,497 @@
+//! Moving an environment from the stable revision to the next.
+//!
+//! Argo Rollouts and plain Deployments share these words; what a Deployment
+//! does not have (steps, weights, abort) is simply absent.
+
+use std::time::Duration;
+
+use crate::domain::{Timestamp, id::TargetId, quantity::Weight, text::Clean};
+
+/// How the controller says it is doing, with a client's corrections applied.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RolloutPhase {
+    /// Fully on the wanted revision.
+    Healthy,
+    /// On the way.
+    Progressing,
+    /// Stopped until a person or a timer lets it go.
+    Paused,
+    /// Stopped by trouble or by an abort.
+    Degraded,
+    /// A word this version does not know.
+    Unknown(Clean),
+}
+
+/// Which strategy moves the traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Strategy {
+    /// Step by step, a growing share.
+    Canary,
+    /// All at once, after a preview.
+    BlueGreen,
+    /// A Deployment's rolling update.
+    RollingUpdate,
+    /// A Deployment that stops everything first.
+    Recreate,
+    /// A word this version does not know.
+    Unknown(Clean),
+}
+
+/// One step of a canary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RolloutStep {
+    /// Move this share of traffic.
+    SetWeight(Weight),
+    /// Wait for a person (`None`) or for a time.
+    Pause(Option<Duration>),
+    /// Run these analysis templates and wait for them.
+    Analysis(Vec<Clean>),
+    /// Run an experiment and wait for it.
+    Experiment,
+    /// A step kind without effect on traffic share (`setCanaryScale`, header and mirror routes), by name.
+    Other(Clean),
+    /// A plug-in step.
+    Plugin(Clean),
+    /// A step this version does not know, by its key.
+    Unknown(Clean),
+}
+
+impl RolloutStep {
+    /// The step in few words.
+    pub fn label(&self) -> String {
+        match self {
+            Self::SetWeight(weight) => format!("set weight {}", weight.get()),
+            Self::Pause(None) => "pause until continued".to_owned(),
+            Self::Pause(Some(duration)) => format!("pause {}", short_duration(*duration)),
+            Self::Analysis(templates) => {
+                let names: Vec<&str> = templates.iter().map(Clean::as_str).collect();
+                format!("analysis {}", names.join(", "))
+            }
+            Self::Experiment => "experiment".to_owned(),
+            Self::Other(name) => name.to_string(),
+            Self::Plugin(name) => format!("plugin {name}"),
+            Self::Unknown(name) => format!("unknown step `{name}`"),
+        }
+    }
+
+    /// Whether leaving this step early means going on without its judgement.
+    pub fn judges(&self) -> bool {
+        match self {
+            Self::Analysis(_) | Self::Experiment | Self::Plugin(_) | Self::Unknown(_) => true,
+            Self::SetWeight(_) | Self::Pause(_) | Self::Other(_) => false,
+        }
+    }
+}
+
+/// `90 s` → `1m30`, as short as people write it.
+pub fn short_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 if duration.subsec_millis() > 0 => format!("{} ms", duration.subsec_millis()),
+        0..60 => format!("{seconds}s"),
+        60..3600 if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        60..3600 => format!("{}m{:02}", seconds / 60, seconds % 60),
+        3600..86400 => format!("{}h{:02}", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{}", seconds / 86400, seconds % 86400 / 3600),
+    }
+}
+
+/// Why the controller stands still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Why.
+    pub reason: PauseReason,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// When it goes on by itself; `None` = it waits for a person.
+    pub ends_at: Option<Timestamp>,
+}
+
+/// Why the controller stands still.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PauseReason {
+    /// A pause step.
+    Step,
+    /// A blue-green rollout before its switch.
+    BlueGreen,
+    /// An analysis ended without a verdict: a person must decide.
+    InconclusiveAnalysis,
+    /// An experiment ended without a verdict.
+    InconclusiveExperiment,
+    /// A reason this version does not know.
+    Unknown(Clean),
+}
+
+/// What exactly is going on inside a phase, in the order it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Substate {
+    /// The controller has not seen the newest spec yet.
+    Unobserved,
+    /// Held by a person (`spec.paused`).
+    Held,
+    /// At a pause step; ends by itself at the time given, if any.
+    PausedAtStep(Option<Timestamp>),
+    /// An analysis or experiment ended without verdict; a person decides.
+    PausedInconclusive,
+    /// A pause was ended and the controller has not moved yet.
+    Unpausing,
+    /// An analysis step is running.
+    Analysing,
+    /// An experiment step is running.
+    Experimenting,
+    /// A plug-in step is running.
+    RunningPlugin,
+    /// Pods are coming up.
+    ScalingUp,
+    /// Aborted; may be retried.
+    Aborted,
+    /// No progress for longer than allowed.
+    DeadlineExceeded,
+    /// The spec cannot be carried out.
+    InvalidSpec,
+    /// Pods are being replaced on request.
+    Restarting,
+    /// The wanted revision has everything.
+    FullyPromoted,
+    /// None of the above.
+    Moving,
+}
+
+/// One version of the deployed spec, as its ReplicaSet shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// The controller's number. Moves on every undo: identify by `hash`.
+    pub number: u64,
+    /// The pod-template hash.
+    pub hash: Clean,
+    /// The ReplicaSet's name.
+    pub name: Clean,
+    /// Its container images.
+    pub images: Vec<Image>,
+    /// What it is now.
+    pub role: Role,
+    /// Pods wanted, ready, available.
+    pub pods: PodCounts,
+    /// When it was first made.
+    pub created_at: Option<Timestamp>,
+}
+
+/// What a revision is at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Users are on it.
+    Stable,
+    /// It is being tried.
+    Canary,
+    /// Kept for going back.
+    Old,
+}
+
+/// Pods of one revision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodCounts {
+    /// Wanted.
+    pub desired: u32,
+    /// Passing their readiness checks.
+    pub ready: u32,
+    /// Ready for long enough.
+    pub available: u32,
+}
+
+/// A container image reference in parts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Image {
+    /// The container it belongs to.
+    pub container: Clean,
+    /// Registry and repository.
+    pub repository: Clean,
+    /// The tag, if named.
+    pub tag: Option<Clean>,
+    /// The digest (`sha256:…`), if named.
+    pub digest: Option<Clean>,
+}
+
+impl Image {
+    /// Takes a reference apart: `host:5000/a/b:tag@sha256:…`.
+    pub fn parse(container: &str, reference: &str) -> Self {
+        let (name, digest) = match reference.split_once('@') {
+            Some((name, digest)) => (name, Some(Clean::name(digest))),
+            None => (reference, None),
+        };
+        // A colon before the last slash belongs to the registry's port.
+        let slash = name.rfind('/').map_or(0, |at| at + 1);
+        let (repository, tag) = match name.get(slash..).and_then(|last| last.rfind(':')) {
+            Some(at) => {
+                let (repository, tag) = name.split_at(slash + at);
+                (repository, tag.strip_prefix(':').map(Clean::name))
+            }
+            None => (name, None),
+        };
+        Self {
+            container: Clean::name(container),
+            repository: Clean::name(repository),
+            tag,
+            digest,
+        }
+    }
+
+    /// The tag, else the short digest, else a dash: what a person calls it.
+    pub fn label(&self) -> Clean {
+        if let Some(tag) = &self.tag {
+            return tag.clone();
+        }
+        match &self.digest {
+            Some(digest) => digest
+                .get(..19)
+                .map_or_else(|| digest.clone(), |d| Clean::from(d.to_owned())),
+            None => "untagged".into(),
+        }
+    }
+}
+
+/// A controller's own judgement during a rollout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Analysis {
+    /// The AnalysisRun's name.
+    pub name: Clean,
+    /// Of which revision hash.
+    pub hash: Option<Clean>,
+    /// At which step, if it is a step's.
+    pub step: Option<u32>,
+    /// Where it stands.
+    pub phase: AnalysisPhase,
+    /// Why.
+    pub message: Clean,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// Its metrics.
+    pub metrics: Vec<AnalysisMetric>,
+}
+
+/// Where an analysis stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AnalysisPhase {
+    /// Not started.
+    Pending,
+    /// Measuring.
+    Running,
+    /// Good.
+    Successful,
+    /// Measured and bad.
+    Failed,
+    /// Could not measure.
+    Error,
+    /// Neither good nor bad: a person decides.
+    Inconclusive,
+    /// A word this version does not know.
+    Unknown(Clean),
+}
+
+/// One metric of an analysis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnalysisMetric {
+    /// Its name.
+    pub name: Clean,
+    /// Where it stands.
+    pub phase: AnalysisPhase,
+    /// Why.
+    pub message: Clean,
+    /// The condition for good, as written.
+    pub success_condition: Option<Clean>,
+    /// The condition for bad, as written.
+    pub failure_condition: Option<Clean>,
+    /// Good, bad, undecided and broken measurements so far.
+    pub counts: MeasurementCounts,
+    /// How many it takes in all; `None` = no end.
+    pub count: Option<u32>,
+    /// How many bad ones are allowed.
+    pub failure_limit: u32,
+    /// Time between two measurements.
+    pub interval: Option<Duration>,
+    /// Observed only; never changes the verdict.
+    pub dry_run: bool,
+    /// The last few measurements, oldest first.
+    pub measurements: Vec<AnalysisMeasurement>,
+}
+
+/// Measurements by how they came out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MeasurementCounts {
+    /// Good.
+    pub successful: u32,
+    /// Bad.
+    pub failed: u32,
+    /// Undecided.
+    pub inconclusive: u32,
+    /// Broken.
+    pub error: u32,
+}
+
+impl MeasurementCounts {
+    /// All of them.
+    pub fn total(self) -> u32 {
+        self.successful + self.failed + self.inconclusive + self.error
+    }
+}
+
+/// One measurement of an analysis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnalysisMeasurement {
+    /// How it came out.
+    pub phase: AnalysisPhase,
+    /// The value as the controller wrote it (`[0.2]`).
+    pub value: Clean,
+    /// When it ended.
+    pub at: Option<Timestamp>,
+}
+
+/// Who writes the spec from outside the cluster, and would undo a change to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitOps {
+    /// The tool (`Argo CD`, `Flux`, `Helm`).
+    pub tool: Clean,
+    /// Its object (`recsys-prod`).
+    pub owner: Clean,
+    /// How that was learnt.
+    pub evidence: Clean,
+}
+
+/// One rollout object as last seen.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of one object, each as the controller reports it"
+)]
+pub struct Rollout {
+    /// Which.
+    pub id: TargetId,
+    /// The object's uid; changes when it is deleted and made anew.
+    pub uid: Clean,
+    /// The object's version counter, when it is a number.
+    pub version: Option<u64>,
+    /// Whether the controller has seen the newest spec.
+    pub observed: bool,
+    /// How traffic moves.
+    pub strategy: Strategy,
+    /// Phase as people are used to it.
+    pub phase: RolloutPhase,
+    /// What exactly is going on.
+    pub substate: Substate,
+    /// The controller's words.
+    pub message: Clean,
+    /// Held by a person (`spec.paused`).
+    pub held: bool,
+    /// Why the controller stands still, if it does.
+    pub pause: Option<Pause>,
+    /// The controller itself holds the pause.
+    pub controller_paused: bool,
+    /// Aborted, and since when.
+    pub aborted: Option<Option<Timestamp>>,
+    /// A promotion to full was asked for and is under way.
+    pub promoting_full: bool,
+    /// The current step; equal to the number of steps when all are done.
+    pub step: Option<u32>,
+    /// All steps.
+    pub steps: Vec<RolloutStep>,
+    /// Hash of the wanted revision.
+    pub current_hash: Option<Clean>,
+    /// Hash of the revision users are on.
+    pub stable_hash: Option<Clean>,
+    /// The share the steps ask for.
+    pub weight_wanted: Weight,
+    /// The share the canary has.
+    pub weight_actual: Weight,
+    /// Whether the share is a ratio of pods and not of requests.
+    pub weight_is_pod_ratio: bool,
+    /// Whether the traffic provider confirmed it; `None` = does not say.
+    pub weight_verified: Option<bool>,
+    /// Pods wanted, ready, available over all revisions.
+    pub pods: PodCounts,
+    /// Images in the wanted template.
+    pub images: Vec<Image>,
+    /// Its revisions, newest first.
+    pub revisions: Vec<Revision>,
+    /// Its analyses, newest first.
+    pub analyses: Vec<Analysis>,
+    /// A roll-back within this many revisions skips the steps.
+    pub rollback_window: Option<u32>,
+    /// Who else writes its spec.
+    pub gitops: Option<GitOps>,
+    /// Annotations and labels that correlation and people use.
+    pub annotations: Vec<(Clean, Clean)>,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// When its status last changed, as far as the object says.
+    pub changed_at: Option<Timestamp>,
+}
+
+impl Rollout {
+    /// Whether users are fully on the wanted revision.
+    pub fn is_fully_promoted(&self) -> bool {
+        self.observed && self.current_hash.is_some() && self.current_hash == self.stable_hash
+    }
+
+    /// Whether this is a canary with steps or a blue-green switch, so that
+    /// there is something to abort, continue, skip or promote.
+    pub fn has_canary(&self) -> bool {
+        match self.strategy {
+            Strategy::Canary | Strategy::BlueGreen => true,
+            Strategy::RollingUpdate | Strategy::Recreate | Strategy::Unknown(_) => false,
+        }
+    }
+
+    /// The revision with this hash.
+    pub fn revision(&self, hash: &str) -> Option<&Revision> {
+        self.revisions
+            .iter()
+            .find(|revision| revision.hash == *hash)
+    }
+
+    /// The revision users are on.
+    pub fn stable(&self) -> Option<&Revision> {
+        self.stable_hash
+            .as_deref()
+            .and_then(|hash| self.revision(hash))
+    }
+
+    /// The wanted revision.
+    pub fn current(&self) -> Option<&Revision> {
+        self.current_hash
+            .as_deref()
+            .and_then(|hash| self.revision(hash))
+    }
+
+    /// The step it stands at, unless all are done.
+    pub fn current_step(&self) -> Option<&RolloutStep> {
+        self.step
+            .and_then(|index| self.steps.get(usize::try_from(index).ok()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_references_come_apart_at_the_right_colon() {
+        let image = Image::parse("app", "registry.local:5000/ml/ranker:9f3c2ab@sha256:0011");
+        assert_eq!(image.repository, "registry.local:5000/ml/ranker");
+        assert_eq!(image.tag.as_deref(), Some("9f3c2ab"));
+        assert_eq!(image.digest.as_deref(), Some("sha256:0011"));
+        let bare = Image::parse("app", "registry.local:5000/ml/ranker");
+        assert_eq!((bare.tag, bare.digest), (None, None));
+    }
+
+    #[test]
+    fn durations_are_short() {
+        for (seconds, text) in [
+            (5, "5s"),
+            (60, "1m"),
+            (90, "1m30"),
+            (4140, "1h09"),
+            (180_000, "2d2"),
+        ] {
+            assert_eq!(short_duration(Duration::from_secs(seconds)), text);
+        }
+    }
+}
