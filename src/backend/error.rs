@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 pub use crate::domain::backend::ErrorKind;
-use crate::domain::text::Clean;
+use crate::{backend::secret::redactor, domain::text::Clean};
 
-/// Why there is no answer. Its text is clean and free of secrets, so it may be
-/// shown, logged and written to the ledger as it is.
+/// Why there is no answer. Its text is clean and free of our credentials, so it
+/// may be shown, logged and written to the ledger as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {message}")]
 pub struct BackendError {
@@ -19,11 +19,12 @@ pub struct BackendError {
 }
 
 impl BackendError {
-    /// An error of this kind with these words.
+    /// An error of this kind with these words, from which every credential
+    /// resolved so far is taken out.
     pub fn new(kind: ErrorKind, message: impl Into<Clean>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: redactor::redact_clean(message.into()),
             retry_after: None,
         }
     }

@@ -6,6 +6,8 @@
 //! `supervise`.
 
 pub mod error;
+pub mod secret;
+pub mod tls;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
