@@ -6,7 +6,9 @@
 //! `supervise`.
 
 pub mod error;
+pub mod http;
 pub mod secret;
+pub mod settings;
 pub mod tls;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};

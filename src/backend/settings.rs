@@ -1,0 +1,118 @@
+//! Values that several kinds of backends have in their sections.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserializer, de};
+
+/// Reads a time like `"5s"`, `"1m 30s"` or `"250ms"`.
+///
+/// # Errors
+///
+/// It is no such time, or it is zero.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    struct Written;
+
+    impl de::Visitor<'_> for Written {
+        type Value = Duration;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a time such as \"5s\" or \"1m 30s\"")
+        }
+
+        fn visit_str<E: de::Error>(self, written: &str) -> Result<Duration, E> {
+            match humantime::parse_duration(written) {
+                Ok(time) if !time.is_zero() => Ok(time),
+                _ => Err(E::invalid_value(de::Unexpected::Str(written), &self)),
+            }
+        }
+    }
+
+    deserializer.deserialize_str(Written)
+}
+
+/// Reads a size in bytes like `8388608` or `"8 MiB"`.
+///
+/// # Errors
+///
+/// It is no such size, or it is zero.
+pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    struct Written;
+
+    impl de::Visitor<'_> for Written {
+        type Value = usize;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number of bytes such as 8388608 or \"8 MiB\"")
+        }
+
+        fn visit_i64<E: de::Error>(self, written: i64) -> Result<usize, E> {
+            match usize::try_from(written) {
+                Ok(bytes) if bytes > 0 => Ok(bytes),
+                _ => Err(E::invalid_value(de::Unexpected::Signed(written), &self)),
+            }
+        }
+
+        fn visit_str<E: de::Error>(self, written: &str) -> Result<usize, E> {
+            let bytes = written
+                .split_once(char::is_whitespace)
+                .and_then(|(number, unit)| {
+                    let factor = match unit.trim() {
+                        "B" => 1,
+                        "KiB" => 1024,
+                        "MiB" => 1024 * 1024,
+                        _ => return None,
+                    };
+                    number.parse::<usize>().ok()?.checked_mul(factor)
+                });
+            match bytes {
+                Some(bytes) if bytes > 0 => Ok(bytes),
+                _ => Err(E::invalid_value(de::Unexpected::Str(written), &self)),
+            }
+        }
+    }
+
+    deserializer.deserialize_any(Written)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Section {
+        #[serde(deserialize_with = "duration")]
+        poll: Duration,
+        #[serde(deserialize_with = "size")]
+        max_body: usize,
+    }
+
+    #[test]
+    fn times_and_sizes_are_written_as_people_write_them() {
+        let section: Section = toml::from_str("poll = '1m 30s'\nmax_body = '8 MiB'").unwrap();
+        let expected = Section {
+            poll: Duration::from_secs(90),
+            max_body: 8_388_608,
+        };
+        assert_eq!(section, expected);
+        let section: Section = toml::from_str("poll = '250ms'\nmax_body = 10").unwrap();
+        assert_eq!((section.poll.as_millis(), section.max_body), (250, 10));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_an_example() {
+        for (written, expected) in [
+            ("poll = '0s'\nmax_body = 1", "a time such as"),
+            ("poll = 5\nmax_body = 1", "a time such as"),
+            ("poll = '5s'\nmax_body = 0", "a number of bytes such as"),
+            (
+                "poll = '5s'\nmax_body = '8 MB'",
+                "a number of bytes such as",
+            ),
+        ] {
+            let error = toml::from_str::<Section>(written).unwrap_err();
+            assert!(error.message().contains(expected), "{}", error.message());
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Integration tests, one binary: everything that needs a socket, a process or
+//! a file.
+//!
+//! Each module is `cfg(test)`, so that the lints for tests hold in its helpers.
+
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod support;
