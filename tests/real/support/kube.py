@@ -31,28 +31,30 @@ class Answer:
 
 
 class Api:
-    """Requests to one API server with the credentials of one kubeconfig."""
+    """Requests to one API server with one persona's credentials."""
 
-    def __init__(self, kubeconfig):
+    def __init__(self, server, token=None, context=None):
+        address = urllib.parse.urlsplit(server)
+        self.secure = address.scheme == "https"
+        self.host, self.port = address.hostname, address.port
+        self.token = token
+        self.context = context
+
+    @classmethod
+    def of_kubeconfig(cls, kubeconfig):
+        """A client for the only cluster and user of a kubeconfig written as JSON."""
         config = json.loads(pathlib.Path(kubeconfig).read_text(encoding="utf-8"))
         cluster = config["clusters"][0]["cluster"]
         user = config["users"][0]["user"]
-        address = urllib.parse.urlsplit(cluster["server"])
-        self.secure = address.scheme == "https"
-        self.host, self.port = address.hostname, address.port
-        self.token = user.get("token")
-        self.context = None
-        if self.secure:
-            authority = cluster.get("certificate-authority-data")
-            self.context = ssl.create_default_context(
-                cadata=base64.b64decode(authority).decode() if authority else None
-            )
-            if "client-certificate-data" in user:
-                with tempfile.NamedTemporaryFile("wb", suffix=".pem") as pem:
-                    pem.write(base64.b64decode(user["client-certificate-data"]))
-                    pem.write(base64.b64decode(user["client-key-data"]))
-                    pem.flush()
-                    self.context.load_cert_chain(pem.name)
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        context = ssl.create_default_context(cadata=authority)
+        if "client-certificate-data" in user:
+            with tempfile.NamedTemporaryFile("wb", suffix=".pem") as pem:
+                pem.write(base64.b64decode(user["client-certificate-data"]))
+                pem.write(base64.b64decode(user["client-key-data"]))
+                pem.flush()
+                context.load_cert_chain(pem.name)
+        return cls(cluster["server"], user.get("token"), context)
 
     def connection(self, timeout=30):
         """A fresh connection; the caller closes it."""

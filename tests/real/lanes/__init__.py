@@ -1,0 +1,1 @@
+"""The lanes: each is one function that runs checks on a bench."""

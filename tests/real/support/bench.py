@@ -1,0 +1,251 @@
+"""Runs checks in a lane, counts them, and keeps the servers that lanes share.
+
+A check is a sentence and a block; what the block raises is the reason it
+failed, and the lane goes on. What must hold for the rest to mean anything is
+marked `must`, and ends its lane.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from . import processes
+from .kube import Api
+from .say import Failed, Missing, in_ci, step
+
+REAL = pathlib.Path(__file__).resolve().parent.parent
+ROOT = REAL.parent.parent
+
+
+class LaneOver(Exception):
+    """A check that the rest of its lane needs has failed; it is already counted."""
+
+
+class Bench:
+    """Counts of the run, the folder of its data, and servers started so far."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="gonogo-real-"))
+        self.passed = 0
+        self.failed = 0
+        self.skipped = 0
+        self._plane = None
+        self._mlflow = None
+        self._stops = []
+
+    # ------------------------------------------------------------------ lanes
+
+    def lane(self, name, work, limit):
+        """Runs one lane with a time limit in seconds."""
+        began = time.monotonic()
+        print(f"lane {name}: starts", flush=True)
+        previous = signal.signal(signal.SIGALRM, _too_long(limit))
+        signal.alarm(limit)
+        try:
+            work(self)
+            word = "finished"
+        except LaneOver:
+            word = "stopped early"
+        except Missing as why:
+            word = f"did not run: {why}"
+            if in_ci():
+                self.failed += 1
+            else:
+                self.skipped += 1
+        except Exception as why:  # noqa: BLE001  any trouble of a lane is its failure, and the others go on
+            self.failed += 1
+            word = f"broke: {_reason(why)}"
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, previous)
+        print(f"lane {name}: {word} ({time.monotonic() - began:.1f} s)", flush=True)
+
+    @contextlib.contextmanager
+    def check(self, sentence, must=False):
+        """Counts the block as passed, or as failed with what it raised."""
+        began = time.monotonic()
+        try:
+            yield
+        except (LaneOver, Missing):
+            raise
+        except Exception as why:  # noqa: BLE001  whatever a check raises is why it failed
+            self.failed += 1
+            print(f"  FAIL {sentence} ({time.monotonic() - began:.1f} s)\n       {_reason(why)}", flush=True)
+            if must:
+                raise LaneOver from why
+        else:
+            self.passed += 1
+            print(f"  ok   {sentence} ({time.monotonic() - began:.1f} s)", flush=True)
+
+    def close(self):
+        """Stops every server; keeps the folder when something failed, for a look at its logs."""
+        for stop in reversed(self._stops):
+            stop()
+        if self.failed:
+            print(f"logs and data are kept in {self.folder}", flush=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---------------------------------------------------------------- servers
+
+    def plane(self):
+        """The control plane of this run, started when first asked for."""
+        if self._plane is None:
+            folder = self.folder / "plane"
+            self.script("controlplane/plane", "up", folder)
+            self._stops.append(lambda: processes.stop_all(folder))
+            self._plane = Plane(folder)
+        return self._plane
+
+    def mlflow(self):
+        """The address of this run's MLflow, started when first asked for."""
+        if self._mlflow is None:
+            folder = self.folder / "mlflow"
+            self.script("mlflow/server", "up", folder)
+            self._stops.append(lambda: processes.stop_all(folder))
+            self._mlflow = json.loads((folder / "env.json").read_text(encoding="utf-8"))["url"]
+        return self._mlflow
+
+    def train(self, name, commits):
+        """Trains and registers three versions of a model on this run's MLflow."""
+        self.mlflow()
+        return json.loads(self.script("mlflow/server", "train", self.folder / "mlflow", name, *commits))
+
+    def prometheus(self, name, scrapes):
+        """Starts a Prometheus that scrapes `{job: (host:port, path, token)}` each second; its address."""
+        folder = self.folder / name
+        folder.mkdir(parents=True)
+        jobs = []
+        for job, (target, path, token) in scrapes.items():
+            entry = {"job_name": job, "metrics_path": path, "static_configs": [{"targets": [target]}]}
+            if token:
+                entry["authorization"] = {"credentials": token}
+            jobs.append(entry)
+        config = folder / "prometheus.yml"
+        # JSON is YAML, so nothing needs quoting by hand.
+        whole = {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "scrape_configs": jobs}
+        config.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+        self.script("prometheus/server", "up", folder, config)
+        self._stops.append(lambda: processes.stop_all(folder))
+        return json.loads((folder / "env.json").read_text(encoding="utf-8"))["url"]
+
+    def later(self, stop):
+        """Calls `stop` when the run ends, before what was started earlier is stopped."""
+        self._stops.append(stop)
+
+    def script(self, name, *words):
+        """Runs a script beside the lanes and returns its standard output."""
+        command = [sys.executable, str(REAL / name), *[str(word) for word in words]]
+        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=None, env={**os.environ, "CI": ""}, text=True, check=False)
+        if ran.returncode == 3:
+            raise Missing(f"{name} {words[0]} could not run here (its reason is above)")
+        if ran.returncode != 0:
+            raise Failed(f"{name} {words[0]} failed (its words are above)")
+        return ran.stdout.strip()
+
+    # ----------------------------------------------------------------- gonogo
+
+    def gonogo(self):
+        """The path of the program under test: `GONOGO_BIN`, else a fresh debug build."""
+        chosen = os.environ.get("GONOGO_BIN")
+        if chosen:
+            return pathlib.Path(chosen)
+        if shutil.which("cargo") is None:
+            raise Missing("cargo is not installed, and GONOGO_BIN names no program")
+        step("building gonogo")
+        ran = subprocess.run(
+            ["cargo", "build", "--quiet", "--message-format=json-render-diagnostics", "--bin", "gonogo"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if ran.returncode != 0:
+            raise Failed("cargo build failed")
+        for line in ran.stdout.splitlines():
+            told = json.loads(line)
+            if told.get("reason") == "compiler-artifact" and told.get("executable"):
+                return pathlib.Path(told["executable"])
+        raise Failed("cargo build named no program")
+
+
+class Plane:
+    """One started control plane: its personas' clients, kubeconfigs and programs."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.env = json.loads((folder / "env.json").read_text(encoding="utf-8"))
+        self.api = {name: Api.of_kubeconfig(path) for name, path in self.env["personas"].items()}
+        self.admin = self.api["admin"]
+
+    def kubeconfig(self, persona):
+        """The path of a persona's kubeconfig."""
+        return self.env["personas"][persona]
+
+    def program(self, name):
+        """The path of a built program."""
+        return str(pathlib.Path(self.env["bin"]) / name)
+
+    def sent(self):
+        """Every change the audit log holds, oldest first."""
+        lines = pathlib.Path(self.env["audit_log"]).read_text(encoding="utf-8").splitlines()
+        events = [json.loads(line) for line in lines]
+        verbs = ("create", "update", "patch", "delete")
+        return [event for event in events if event["verb"] in verbs and event["level"] == "RequestResponse"]
+
+
+def run(*command, env=None, timeout=60, cwd=None):
+    """Runs a program to its end; returns (exit code, standard output, standard error)."""
+    ran = subprocess.run(
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        check=False,
+    )
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+def expect(truth, otherwise):
+    """Fails the check with `otherwise` unless `truth`."""
+    if not truth:
+        raise Failed(otherwise)
+
+
+def same(seen, wanted, what):
+    """Fails the check unless both are equal, and says what was seen."""
+    if seen != wanted:
+        raise Failed(f"{what}: wanted {wanted!r}, saw {seen!r}")
+
+
+def eventually(what, seconds, ready):
+    """Polls until `ready()` is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if ready():
+            return
+        time.sleep(0.1)
+    raise Failed(f"not seen within {seconds} s: {what}")
+
+
+def _reason(why):
+    text = str(why) or type(why).__name__
+    kind = "" if isinstance(why, Failed) else f"{type(why).__name__}: "
+    return kind + text.replace("\n", "\n       ")[:3000]
+
+
+def _too_long(limit):
+    def ring(*_):
+        raise Failed(f"the lane took longer than {limit} s")
+
+    return ring
