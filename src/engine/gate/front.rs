@@ -1,0 +1,405 @@
+//! Before any kind judges: is there evidence, is it about this release, is it
+//! fresh, does it cover enough? Asked in one place, so that no kind can forget.
+
+use std::time::Duration;
+
+use crate::{
+    domain::{
+        Timestamp,
+        backend::ErrorKind,
+        id::BackendId,
+        measure::Sample,
+        observation::Scope,
+        pipeline::{Phase, RunStatus},
+        policy::{Binding, GateRule},
+        rollout::{Analysis, Rollout},
+        text::Clean,
+        verdict::Verdict,
+    },
+    engine::{gate::View, lane::Place},
+};
+
+/// What a gate found when it looked for its evidence.
+#[derive(Clone, Debug)]
+pub enum Gathered {
+    /// The question does not arise.
+    NotAsked(Clean),
+    /// Nothing came; whether it still can depends on its producer.
+    Nothing {
+        /// Why.
+        why: Clean,
+        /// Who makes it.
+        producer: Producer,
+        /// Who would have told.
+        backend: Option<BackendId>,
+    },
+    /// The question could not be asked, or the answer is no answer.
+    Broken {
+        /// Why.
+        why: Clean,
+        /// Who was asked.
+        backend: Option<BackendId>,
+    },
+    /// Evidence.
+    Found(Box<Evidence>),
+}
+
+/// Whether the producer of evidence can still make some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Producer {
+    /// Not ended.
+    AtWork,
+    /// Ended.
+    Ended,
+    /// None is known.
+    None,
+}
+
+/// Evidence, not yet admitted.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// What was measured.
+    pub value: Value,
+    /// Values it is compared with.
+    pub baseline: Option<BaselineEvidence>,
+    /// What it is about, as far as it says.
+    pub about: Vec<(Binding, Clean)>,
+    /// When it was made.
+    pub made_at: Option<Timestamp>,
+    /// When we fetched it.
+    pub fetched_at: Timestamp,
+    /// Which scope told it: trouble there makes old evidence an error.
+    pub scope: Option<Scope>,
+    /// How old it may be when the rule does not say.
+    pub default_max_age: Option<Duration>,
+    /// When age alone makes it stale; filled in by [`admit`].
+    pub stale_at: Option<Timestamp>,
+    /// Measurements or requests behind it.
+    pub samples: Option<u64>,
+    /// Share of what was expected that is there, 0 to 1.
+    pub coverage: Option<f64>,
+    /// Whether more will come by itself.
+    pub producer: Producer,
+    /// Who told.
+    pub backend: BackendId,
+    /// Where a person can see it.
+    pub url: Option<Clean>,
+}
+
+/// What was measured.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A number, and the recent ones before it, oldest first.
+    Number {
+        /// The newest.
+        value: f64,
+        /// Recent ones including the newest; empty where there is no history.
+        recent: Vec<f64>,
+    },
+    /// Jobs by name, with their status.
+    Jobs(Vec<(Clean, RunStatus)>),
+    /// Analyses of a revision.
+    Analyses(Vec<Analysis>),
+    /// A rollout.
+    Rollout(Box<Rollout>),
+}
+
+impl Value {
+    /// The value as text, for the digest.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Number { value, .. } => format!("{value:?}"),
+            Self::Jobs(jobs) => jobs
+                .iter()
+                .map(|(name, status)| format!("{name}={}\n", status.word()))
+                .collect(),
+            Self::Analyses(analyses) => analyses
+                .iter()
+                .map(|analysis| {
+                    format!(
+                        "{}={:?}:{}\n",
+                        analysis.name, analysis.phase, analysis.message
+                    )
+                })
+                .collect(),
+            Self::Rollout(rollout) => {
+                format!(
+                    "{:?}:{}:{:?}:{:?}",
+                    rollout.phase, rollout.message, rollout.pods, rollout.aborted
+                )
+            }
+        }
+    }
+}
+
+/// A value to compare with.
+#[derive(Clone, Debug)]
+pub enum BaselineEvidence {
+    /// There is one.
+    Value {
+        /// What it is (`champion v41`).
+        name: Clean,
+        /// The value.
+        value: f64,
+        /// Whether both were measured on the same data; `None` = cannot be told.
+        same_data: Option<bool>,
+    },
+    /// There is none, and why.
+    None(Clean),
+    /// The release is its own baseline: nothing to compare.
+    Itself(Clean),
+}
+
+/// A verdict that fell before any kind was asked.
+#[derive(Clone, Debug)]
+pub struct Early {
+    /// Missing, stale, error, pending or not applicable.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Clean,
+    /// The evidence that was not admitted, if there was some.
+    pub evidence: Option<Evidence>,
+    /// Who was asked.
+    pub backend: Option<BackendId>,
+}
+
+/// Lets evidence through to its kind, or says why not.
+///
+/// # Errors
+///
+/// The verdict that follows from there being no evidence, or not the right one.
+pub fn admit(rule: &GateRule, gathered: Gathered, view: &View<'_>) -> Result<Evidence, Early> {
+    let early = |verdict, reason, backend| {
+        Err(Early {
+            verdict,
+            reason,
+            evidence: None,
+            backend,
+        })
+    };
+    let mut evidence = match gathered {
+        Gathered::NotAsked(why) => return early(Verdict::NotApplicable, why, None),
+        Gathered::Broken { why, backend } => return early(Verdict::Error, why, backend),
+        Gathered::Nothing {
+            why,
+            producer,
+            backend,
+        } => {
+            let verdict = match producer {
+                Producer::AtWork => Verdict::Pending,
+                Producer::Ended | Producer::None => Verdict::Missing,
+            };
+            return early(verdict, why, backend);
+        }
+        Gathered::Found(evidence) => *evidence,
+    };
+    let refuse = |verdict, reason: Clean, evidence: Evidence| {
+        let backend = Some(evidence.backend.clone());
+        Err(Early {
+            verdict,
+            reason,
+            evidence: Some(evidence),
+            backend,
+        })
+    };
+    if let Some(reason) = other_subject(rule, &evidence, view) {
+        return refuse(Verdict::Stale, reason, evidence);
+    }
+    let max_age = rule.max_age.or(evidence.default_max_age);
+    evidence.stale_at = evidence
+        .made_at
+        .zip(max_age.and_then(|age| chrono::TimeDelta::from_std(age).ok()))
+        .map(|(made, age)| made + age);
+    if evidence.stale_at.is_some_and(|at| at <= view.now) {
+        return match trouble(&evidence, view) {
+            Some(why) => refuse(Verdict::Error, why, evidence),
+            None => {
+                let reason = too_old(&evidence, max_age, view.now);
+                refuse(Verdict::Stale, reason, evidence)
+            }
+        };
+    }
+    if evidence.coverage.is_some_and(|share| share <= 0.0) {
+        let verdict = if evidence.producer == Producer::AtWork {
+            Verdict::Pending
+        } else {
+            Verdict::Missing
+        };
+        return refuse(verdict, "nothing was covered".into(), evidence);
+    }
+    if let (Some(needed), Some(samples)) = (rule.min_traffic, evidence.samples) {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "request counts stay far below 2^53"
+        )]
+        let short = (samples as f64) < needed;
+        if short {
+            let verdict = if evidence.producer == Producer::AtWork {
+                Verdict::Pending
+            } else {
+                Verdict::Missing
+            };
+            return refuse(
+                verdict,
+                Clean::from(format!("{samples} of {needed} requests")),
+                evidence,
+            );
+        }
+    }
+    Ok(evidence)
+}
+
+/// Names the first thing the evidence is about that is not this release.
+fn other_subject(rule: &GateRule, evidence: &Evidence, view: &View<'_>) -> Option<Clean> {
+    let release = view.release;
+    rule.bind.iter().find_map(|binding| {
+        let ours = match binding {
+            Binding::Commit => release
+                .commit
+                .value()
+                .map(|commit| Clean::from(commit.as_str().to_owned())),
+            Binding::ModelVersion => release
+                .version
+                .value()
+                .map(|version| Clean::from(version.to_string())),
+            Binding::Image => release
+                .image
+                .value()
+                .map(|image| Clean::from(image.to_string())),
+        };
+        let theirs = evidence
+            .about
+            .iter()
+            .find(|(what, _)| what == binding)
+            .map(|(_, subject)| subject);
+        let what = match binding {
+            Binding::Commit => "commit",
+            Binding::ModelVersion => "model version",
+            Binding::Image => "image",
+        };
+        match (ours, theirs) {
+            (Some(ours), Some(theirs)) if same_subject(&ours, theirs) => None,
+            (Some(ours), Some(theirs)) => Some(Clean::from(format!(
+                "evidence is for {what} {}, not {}",
+                brief(theirs),
+                brief(&ours)
+            ))),
+            (Some(ours), None) => Some(Clean::from(format!(
+                "evidence does not say for which {what}; the release is {}",
+                brief(&ours)
+            ))),
+            (None, _) => Some(Clean::from(format!("the release's {what} is not known"))),
+        }
+    })
+}
+
+/// Short commit ids name the same commit when one begins with the other.
+fn same_subject(ours: &str, theirs: &str) -> bool {
+    ours == theirs || (theirs.len() >= 7 && ours.starts_with(theirs))
+}
+
+fn brief(subject: &str) -> &str {
+    if subject.len() >= 40 {
+        subject.get(..7).unwrap_or(subject)
+    } else {
+        subject
+    }
+}
+
+fn too_old(evidence: &Evidence, max_age: Option<Duration>, now: Timestamp) -> Clean {
+    let age = evidence
+        .made_at
+        .and_then(|made| (now - made).to_std().ok())
+        .unwrap_or_default();
+    Clean::from(format!(
+        "{} old, limit {}",
+        crate::domain::rollout::short_duration(Duration::from_secs(age.as_secs())),
+        crate::domain::rollout::short_duration(max_age.unwrap_or_default())
+    ))
+}
+
+/// The trouble of the scope that should have brought newer evidence.
+fn trouble(evidence: &Evidence, view: &View<'_>) -> Option<Clean> {
+    let state = view.world.scopes.get(evidence.scope.as_ref()?)?;
+    let backend = view.world.backends.get(&evidence.backend);
+    let trouble = state
+        .trouble
+        .as_ref()
+        .or_else(|| backend.and_then(|backend| backend.trouble.as_ref()))?;
+    Some(Clean::from(format!(
+        "`{}`: {}",
+        evidence.backend, trouble.kind
+    )))
+}
+
+/// Whether a scope is in trouble that no waiting heals: the question itself is refused.
+pub(super) fn refused(view: &View<'_>, scope: &Scope) -> Option<Clean> {
+    let trouble = view.world.scopes.get(scope)?.trouble.as_ref()?;
+    match trouble.kind {
+        ErrorKind::Rejected
+        | ErrorKind::Configuration
+        | ErrorKind::Forbidden
+        | ErrorKind::Unauthenticated => Some(Clean::from(format!(
+            "{}: {}",
+            trouble.kind, trouble.message
+        ))),
+        ErrorKind::Unreachable
+        | ErrorKind::Timeout
+        | ErrorKind::NotFound
+        | ErrorKind::Conflict
+        | ErrorKind::RateLimited
+        | ErrorKind::Server
+        | ErrorKind::Malformed
+        | ErrorKind::Ambiguous => None,
+    }
+}
+
+/// Whether what a rollout produces is asked for yet, and whether it can still come.
+pub(super) fn rollout_producer(view: &View<'_>) -> Result<Producer, Clean> {
+    match &view.lane.place {
+        Place::Pipeline { .. } | Place::RunFailed | Place::Built | Place::Approval { .. } => {
+            Err("asked once the rollout begins".into())
+        }
+        Place::Canary { .. } => Ok(Producer::AtWork),
+        Place::Live | Place::Aborted | Place::Degraded => Ok(Producer::Ended),
+        Place::Unknown { .. } => Ok(Producer::None),
+    }
+}
+
+/// Whether the run can still make evidence at the stages before deployment.
+pub(super) fn run_producer(view: &View<'_>) -> Producer {
+    let Some(run) = view
+        .release
+        .run
+        .value()
+        .and_then(|run| view.world.runs.get(run))
+    else {
+        return Producer::None;
+    };
+    let at_work =
+        view.world.jobs_of(&run.id).iter().any(|job| {
+            job.stage < crate::domain::pipeline::Stage::Package && !job.status.has_ended()
+        });
+    match run.status.phase {
+        Phase::Ended => Producer::Ended,
+        Phase::Queued => Producer::AtWork,
+        Phase::Waiting | Phase::Running | Phase::Unknown(_)
+            if at_work || view.world.jobs_of(&run.id).is_empty() =>
+        {
+            Producer::AtWork
+        }
+        Phase::Waiting | Phase::Running | Phase::Unknown(_) => Producer::Ended,
+    }
+}
+
+/// Why a sample is no number.
+pub(super) fn no_number(sample: &Sample) -> Option<Clean> {
+    match sample {
+        Sample::Value(_) | Sample::Empty => None,
+        Sample::NotFinite(text) => Some(Clean::from(format!("value is {text}"))),
+        Sample::Several(count) => Some(Clean::from(format!(
+            "{count} series and no `aggregate` that says which counts"
+        ))),
+        Sample::NotNumeric(kind) => Some(Clean::from(format!("answer is {kind}, not a number"))),
+    }
+}

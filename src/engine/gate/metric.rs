@@ -1,0 +1,659 @@
+//! Kind `metric`: a number within limits, and against a baseline.
+//!
+//! The number comes from a configured query (canary, else what is live) or from
+//! the training run of the candidate's model version.
+
+use crate::{
+    domain::{
+        id::{MetricName, Version},
+        measure::{Arm, Measure, MetricId, Sample},
+        model::{ModelRun, ModelRunStatus},
+        policy::{
+            BaselineSource, Better, Binding, Change, GateRule, GateSource, Limit, OnMissing, Versus,
+        },
+        text::Clean,
+        verdict::{Baseline, Verdict},
+    },
+    engine::{
+        gate::{
+            Gate, Judgement, View,
+            front::{
+                BaselineEvidence, Evidence, Gathered, Producer, Value, no_number, refused,
+                rollout_producer, run_producer,
+            },
+        },
+        lane::Place,
+        release::Link,
+        world::Known,
+    },
+};
+
+pub(super) static GATE: Metric = Metric;
+
+pub(super) struct Metric;
+
+impl Gate for Metric {
+    fn kind(&self) -> &'static str {
+        "metric"
+    }
+
+    fn rule(&self, rule: &GateRule) -> Clean {
+        let name = match &rule.source {
+            GateSource::Metric(metric) => metric.to_string(),
+            GateSource::ModelMetric(metric) => format!("model {metric}"),
+            GateSource::Pipeline(_) | GateSource::Rollout(_) => String::new(),
+        };
+        let mut text = name;
+        if rule.fail.is_set() {
+            text.push(' ');
+            text.push_str(&limit_text(rule.fail, &rule.unit));
+        }
+        if let Some(versus) = &rule.versus {
+            text.push_str(&versus_text(versus, &rule.unit));
+        }
+        Clean::from(text)
+    }
+
+    fn gather(&self, rule: &GateRule, view: &View<'_>) -> Gathered {
+        match &rule.source {
+            GateSource::Metric(metric) => from_query(rule, metric, view),
+            GateSource::ModelMetric(metric) => from_registry(rule, metric, view),
+            GateSource::Pipeline(_) | GateSource::Rollout(_) => {
+                Gathered::NotAsked("not a metric".into())
+            }
+        }
+    }
+
+    fn judge(&self, rule: &GateRule, evidence: &Evidence) -> Judgement {
+        let Value::Number { value, recent } = &evidence.value else {
+            return Judgement::plain(Verdict::Error, "not a number");
+        };
+        if !value.is_finite() {
+            return Judgement::plain(Verdict::Error, format!("value is {value}"));
+        }
+        let by_limit = against_limits(rule, *value, recent);
+        let Some(versus) = &rule.versus else {
+            return by_limit;
+        };
+        let by_baseline = against_baseline(rule, versus, *value, evidence.baseline.as_ref());
+        // The worse one speaks; equal verdicts let the limit speak and keep the baseline in view.
+        if by_baseline.verdict < by_limit.verdict || !rule.fail.is_set() {
+            by_baseline
+        } else {
+            Judgement {
+                baseline: by_baseline.baseline,
+                ..by_limit
+            }
+        }
+    }
+}
+
+fn limit_text(limit: Limit, unit: &str) -> String {
+    let unit = if unit.is_empty() {
+        String::new()
+    } else {
+        format!(" {unit}")
+    };
+    match (limit.below, limit.above) {
+        (Some(low), Some(high)) => format!("{low} … {high}{unit}"),
+        (Some(low), None) => format!("≥ {low}{unit}"),
+        (None, Some(high)) => format!("≤ {high}{unit}"),
+        (None, None) => String::new(),
+    }
+}
+
+fn versus_text(versus: &Versus, unit: &str) -> String {
+    let name = match &versus.baseline {
+        BaselineSource::Alias(alias) => alias.to_string(),
+        BaselineSource::Stable => "stable".to_owned(),
+    };
+    let amount = |change: &Change| match (change.absolute, change.relative) {
+        (Some(absolute), _) => {
+            format!("{absolute}{}{unit}", if unit.is_empty() { "" } else { " " })
+        }
+        (None, Some(relative)) => format!("{} %", relative * 100.0),
+        (None, None) => String::new(),
+    };
+    let mut text = String::new();
+    if let Some(change) = &versus.max_regression {
+        text.push_str(&format!(" · at most {} worse than {name}", amount(change)));
+    }
+    if let Some(change) = &versus.min_improvement {
+        text.push_str(&format!(
+            " · at least {} better than {name}",
+            amount(change)
+        ));
+    }
+    text
+}
+
+fn outside(limit: Limit, value: f64) -> Option<f64> {
+    limit
+        .below
+        .filter(|low| value < *low)
+        .or_else(|| limit.above.filter(|high| *high < value))
+}
+
+/// The limit nearest to a value, for the margin.
+fn nearest(limit: Limit, value: f64) -> Option<(f64, f64)> {
+    let low = limit.below.map(|low| (low, value - low));
+    let high = limit.above.map(|high| (high, high - value));
+    match (low, high) {
+        (Some(low), Some(high)) => Some(if low.1 < high.1 { low } else { high }),
+        (low, high) => low.or(high),
+    }
+}
+
+fn against_limits(rule: &GateRule, value: f64, recent: &[f64]) -> Judgement {
+    let near = nearest(rule.fail, value);
+    let make = |verdict, reason: String, limit: Option<f64>| Judgement {
+        verdict,
+        reason: reason.into(),
+        observed: Some(value),
+        limit: limit.or(near.map(|(limit, _)| limit)),
+        baseline: None,
+        margin: near.map(|(_, margin)| margin),
+    };
+    let sign = |limit: f64| if value < limit { "<" } else { ">" };
+    if let Some(limit) = outside(rule.fail, value) {
+        let words = format!("{} {} {}", number(value), sign(limit), number(limit));
+        let Some(breaches) = rule.breaches else {
+            return make(Verdict::Fail, words, Some(limit));
+        };
+        let window = recent
+            .len()
+            .saturating_sub(usize::try_from(breaches.of).unwrap_or(usize::MAX));
+        let counted = recent
+            .iter()
+            .skip(window)
+            .filter(|value| outside(rule.fail, **value).is_some())
+            .count()
+            .max(1);
+        let enough = u32::try_from(counted).is_ok_and(|counted| breaches.at_least <= counted);
+        let verdict = if enough { Verdict::Fail } else { Verdict::Warn };
+        return make(
+            verdict,
+            format!("{words}, {counted} of {} windows", breaches.of),
+            Some(limit),
+        );
+    }
+    if let Some(limit) = outside(rule.warn, value) {
+        return make(
+            Verdict::Warn,
+            format!(
+                "{} {} {} (warning limit)",
+                number(value),
+                sign(limit),
+                number(limit)
+            ),
+            Some(limit),
+        );
+    }
+    let words = near.map_or_else(
+        || number(value),
+        |(limit, _)| {
+            format!(
+                "{} {} {}",
+                number(value),
+                if value < limit { "≤" } else { "≥" },
+                number(limit)
+            )
+        },
+    );
+    make(Verdict::Pass, words, None)
+}
+
+/// Four significant digits at most, no trailing zeros: what people compare by eye.
+fn number(value: f64) -> String {
+    let magnitude = value.abs();
+    let decimals = if magnitude >= 1000.0 {
+        0
+    } else if magnitude >= 100.0 {
+        1
+    } else if magnitude >= 10.0 {
+        2
+    } else if magnitude >= 1.0 {
+        3
+    } else {
+        4
+    };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+fn against_baseline(
+    rule: &GateRule,
+    versus: &Versus,
+    value: f64,
+    baseline: Option<&BaselineEvidence>,
+) -> Judgement {
+    let (name, base, same_data) = match baseline {
+        Some(BaselineEvidence::Value {
+            name,
+            value,
+            same_data,
+        }) => (name, *value, *same_data),
+        Some(BaselineEvidence::Itself(why)) => {
+            return Judgement::plain(Verdict::NotApplicable, why.clone());
+        }
+        Some(BaselineEvidence::None(why)) => return missing_baseline(versus, why),
+        None => return missing_baseline(versus, &"no baseline".into()),
+    };
+    let make = |verdict, reason: String| Judgement {
+        verdict,
+        reason: reason.into(),
+        observed: Some(value),
+        limit: None,
+        baseline: Some(Baseline {
+            name: name.clone(),
+            value: base,
+        }),
+        margin: None,
+    };
+    if !base.is_finite() {
+        return make(Verdict::Error, format!("{name} is {base}"));
+    }
+    let gain = match rule.better {
+        Better::Higher => value - base,
+        Better::Lower => base - value,
+    };
+    let allowed = |change: &Change| -> Option<f64> {
+        match (change.absolute, change.relative) {
+            (Some(absolute), Some(relative)) => Some(absolute.max(relative * base.abs())),
+            (Some(absolute), None) => Some(absolute),
+            // A share of nothing says nothing.
+            (None, Some(relative)) => (base != 0.0).then(|| relative * base.abs()),
+            (None, None) => None,
+        }
+    };
+    for (change, sign) in [
+        (&versus.max_regression, -1.0),
+        (&versus.min_improvement, 1.0),
+    ] {
+        let Some(change) = change else { continue };
+        let Some(amount) = allowed(change) else {
+            return make(
+                Verdict::Error,
+                format!("{name} is 0: a relative rule needs an absolute one beside it"),
+            );
+        };
+        // Rounding of decimal inputs must not fail a value that stands exactly on the rule.
+        if gain < sign * amount - 1e-12 * base.abs().max(1.0) {
+            return make(
+                Verdict::Fail,
+                format!("{} against {name} {}", number(value), number(base)),
+            );
+        }
+    }
+    if versus.same_data && same_data != Some(true) {
+        return make(Verdict::Warn, format!("measured on other data than {name}"));
+    }
+    make(
+        Verdict::Pass,
+        format!("{} against {name} {}", number(value), number(base)),
+    )
+}
+
+fn missing_baseline(versus: &Versus, why: &Clean) -> Judgement {
+    let verdict = match versus.on_missing_baseline {
+        OnMissing::Warn => Verdict::Warn,
+        OnMissing::Missing => Verdict::Missing,
+        OnMissing::Pass => Verdict::Pass,
+    };
+    Judgement::plain(verdict, why.clone())
+}
+
+fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered {
+    let Some(spec) = view
+        .world
+        .catalog
+        .metric(&view.service.name, &view.place.environment, metric)
+    else {
+        return Gathered::Broken {
+            why: Clean::from(format!("metric `{metric}` is not configured")),
+            backend: None,
+        };
+    };
+    let backend = Some(spec.backend.clone());
+    let producer = match rollout_producer(view) {
+        Ok(producer) => producer,
+        Err(not_yet) => return Gathered::NotAsked(not_yet),
+    };
+    // Once a release is live there is no canary: users see the stable arm.
+    let arm = if view.lane.place == Place::Live && spec.stable.is_some() {
+        Arm::Stable
+    } else {
+        Arm::Canary
+    };
+    let at = |arm: Arm| view.world.measures.get(&(spec.id.clone(), arm));
+    let Some(known) = at(arm) else {
+        if let Some(why) = query_refused(view, &spec.id, &spec.backend) {
+            return Gathered::Broken { why, backend };
+        }
+        return Gathered::Nothing {
+            why: "not measured yet".into(),
+            producer,
+            backend,
+        };
+    };
+    if let Some(why) = refused(view, &known.scope).or_else(|| no_number(&known.sample)) {
+        return Gathered::Broken { why, backend };
+    }
+    let Sample::Value(value) = known.sample else {
+        let weight = view
+            .world
+            .rollouts
+            .get(&view.place.target)
+            .map(|rollout| rollout.weight_actual.get())
+            .unwrap_or_default();
+        // A canary that has traffic and no series is not on its way to having some.
+        let producer = if arm == Arm::Canary && weight > 0 {
+            Producer::Ended
+        } else {
+            producer
+        };
+        return Gathered::Nothing {
+            why: Clean::from(format!(
+                "no series for {} at {weight} % of traffic",
+                arm.name()
+            )),
+            producer,
+            backend,
+        };
+    };
+    let evidence = Evidence {
+        value: Value::Number {
+            value,
+            recent: recent(view, &spec.id, arm),
+        },
+        baseline: rule
+            .versus
+            .as_ref()
+            .map(|versus| live_baseline(versus, at(Arm::Stable), arm)),
+        about: canary_subject(view),
+        made_at: Some(known.at.min(known.value.at)),
+        fetched_at: known.at,
+        scope: Some(known.scope.clone()),
+        default_max_age: view
+            .world
+            .catalog
+            .backends
+            .get(&spec.backend)
+            .map(crate::domain::catalog::BackendSpec::limit),
+        stale_at: None,
+        samples: traffic(at(Arm::Traffic)),
+        coverage: None,
+        producer,
+        backend: spec.backend.clone(),
+        url: None,
+    };
+    Gathered::Found(Box::new(evidence))
+}
+
+/// Trouble of any scope that names this metric.
+fn query_refused(
+    view: &View<'_>,
+    id: &MetricId,
+    backend: &crate::domain::id::BackendId,
+) -> Option<Clean> {
+    let first = crate::domain::observation::Scope::new(backend, "");
+    view.world
+        .scopes
+        .range(first..)
+        .take_while(|(scope, _)| scope.backend == *backend)
+        .filter(|(scope, _)| {
+            scope.part.contains(id.metric.as_str()) && scope.part.contains(id.service.as_str())
+        })
+        .find_map(|(scope, _)| refused(view, scope))
+}
+
+fn recent(view: &View<'_>, id: &MetricId, arm: Arm) -> Vec<f64> {
+    let values = view.world.recent.get(&(id.clone(), arm));
+    values
+        .into_iter()
+        .flatten()
+        .filter_map(|measure: &std::sync::Arc<Measure>| match measure.sample {
+            Sample::Value(value) => Some(value),
+            Sample::Empty | Sample::NotFinite(_) | Sample::Several(_) | Sample::NotNumeric(_) => {
+                None
+            }
+        })
+        .collect()
+}
+
+/// Requests in the window, when the traffic query says; nothing measured is none.
+fn traffic(measure: Option<&Known<Measure>>) -> Option<u64> {
+    match &measure?.sample {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "rounded, not negative, saturating"
+        )]
+        Sample::Value(value) => Some(value.max(0.0).round() as u64),
+        Sample::Empty | Sample::NotFinite(_) => Some(0),
+        Sample::Several(_) | Sample::NotNumeric(_) => None,
+    }
+}
+
+fn live_baseline(versus: &Versus, stable: Option<&Known<Measure>>, arm: Arm) -> BaselineEvidence {
+    if versus.baseline != BaselineSource::Stable {
+        return BaselineEvidence::None("a query is compared with `stable`".into());
+    }
+    if arm == Arm::Stable {
+        return BaselineEvidence::Itself(
+            "everything is on it: there is no other revision to compare with".into(),
+        );
+    }
+    match stable.map(|known| &known.sample) {
+        Some(Sample::Value(value)) => BaselineEvidence::Value {
+            name: "stable".into(),
+            value: *value,
+            same_data: Some(true),
+        },
+        Some(other) => BaselineEvidence::None(
+            no_number(other).unwrap_or_else(|| "no series for stable".into()),
+        ),
+        None => BaselineEvidence::None("stable is not measured".into()),
+    }
+}
+
+/// What the canary is, by what the rollout runs.
+fn canary_subject(view: &View<'_>) -> Vec<(Binding, Clean)> {
+    let mut about = Vec::new();
+    if let Some(commit) = view.release.commit.value() {
+        about.push((Binding::Commit, Clean::from(commit.as_str().to_owned())));
+    }
+    if let Some(version) = view.release.version.value() {
+        about.push((Binding::ModelVersion, Clean::from(version.to_string())));
+    }
+    if let Some(image) = view.release.image.value() {
+        about.push((Binding::Image, Clean::from(image.to_string())));
+    }
+    about
+}
+
+fn from_registry(rule: &GateRule, metric: &Clean, view: &View<'_>) -> Gathered {
+    let Some(spec) = &view.service.model else {
+        return Gathered::Broken {
+            why: "the service has no model configured".into(),
+            backend: None,
+        };
+    };
+    let backend = Some(spec.model.backend.clone());
+    let version = match &view.release.version {
+        Link::Found { value, .. } => *value,
+        Link::Ambiguous { rivals, .. } => {
+            let names: Vec<String> = rivals.iter().map(Version::to_string).collect();
+            return Gathered::Broken {
+                why: Clean::from(format!(
+                    "which model version is ambiguous: {}",
+                    names.join(", ")
+                )),
+                backend,
+            };
+        }
+        Link::Unlinked => {
+            return Gathered::Nothing {
+                why: "no model version is linked to this release".into(),
+                producer: run_producer(view),
+                backend,
+            };
+        }
+    };
+    let champion = view
+        .world
+        .models
+        .get(&spec.model)
+        .and_then(|model| model.aliases.get(&spec.champion))
+        .copied();
+    if champion == Some(version) && rule.versus.is_some() && !rule.fail.is_set() {
+        return Gathered::NotAsked("the candidate is the champion".into());
+    }
+    let Some(run) = view.world.model_runs.get(&(spec.model.clone(), version)) else {
+        return Gathered::Nothing {
+            why: Clean::from(format!("{version} has no training run")),
+            producer: run_producer(view),
+            backend,
+        };
+    };
+    match &run.status {
+        ModelRunStatus::Finished => {}
+        ModelRunStatus::Running => {
+            return Gathered::Nothing {
+                why: "the training run is at work".into(),
+                producer: Producer::AtWork,
+                backend,
+            };
+        }
+        ModelRunStatus::Failed => {
+            return Gathered::Broken {
+                why: "the training run failed".into(),
+                backend,
+            };
+        }
+        ModelRunStatus::Killed => {
+            return Gathered::Broken {
+                why: "the training run was killed".into(),
+                backend,
+            };
+        }
+        ModelRunStatus::Unknown(word) => {
+            return Gathered::Broken {
+                why: Clean::from(format!("the training run is `{word}`")),
+                backend,
+            };
+        }
+    }
+    let Some(value) = run.metrics.get(metric) else {
+        return Gathered::Nothing {
+            why: Clean::from(format!("{version} has no metric `{metric}`")),
+            producer: run_producer(view),
+            backend,
+        };
+    };
+    if !value.is_finite() {
+        return Gathered::Broken {
+            why: Clean::from(format!("value is {value}")),
+            backend,
+        };
+    }
+    let mut about = vec![(Binding::ModelVersion, Clean::from(version.to_string()))];
+    let commit = ["git_sha", "git_commit", "mlflow.source.git.commit"]
+        .iter()
+        .find_map(|tag| run.tags.get(*tag));
+    about.extend(commit.map(|commit| (Binding::Commit, commit.clone())));
+    let evidence = Evidence {
+        value: Value::Number {
+            value: *value,
+            recent: Vec::new(),
+        },
+        baseline: rule
+            .versus
+            .as_ref()
+            .map(|versus| registry_baseline(versus, metric, view, version, champion, run)),
+        about,
+        made_at: run.metric_times.get(metric).copied().or(run.ended_at),
+        fetched_at: run.at,
+        scope: Some(run.scope.clone()),
+        default_max_age: None,
+        stale_at: None,
+        samples: None,
+        coverage: None,
+        producer: Producer::Ended,
+        backend: spec.model.backend.clone(),
+        url: None,
+    };
+    Gathered::Found(Box::new(evidence))
+}
+
+fn registry_baseline(
+    versus: &Versus,
+    metric: &Clean,
+    view: &View<'_>,
+    version: Version,
+    champion: Option<Version>,
+    run: &ModelRun,
+) -> BaselineEvidence {
+    let Some(spec) = &view.service.model else {
+        return BaselineEvidence::None("no model configured".into());
+    };
+    let (name, base) = match &versus.baseline {
+        BaselineSource::Alias(alias) if *alias == spec.champion => (alias, champion),
+        BaselineSource::Alias(alias) => (
+            alias,
+            view.world
+                .models
+                .get(&spec.model)
+                .and_then(|model| model.aliases.get(alias))
+                .copied(),
+        ),
+        BaselineSource::Stable => {
+            return BaselineEvidence::None("a registry metric is compared with an alias".into());
+        }
+    };
+    let Some(base) = base else {
+        return BaselineEvidence::None(Clean::from(format!("no version has alias `{name}`")));
+    };
+    if base == version {
+        return BaselineEvidence::Itself("the candidate is the champion".into());
+    }
+    let Some(base_run) = view.world.model_runs.get(&(spec.model.clone(), base)) else {
+        return BaselineEvidence::None(Clean::from(format!("{name} {base} has no training run")));
+    };
+    let Some(value) = base_run.metrics.get(metric) else {
+        return BaselineEvidence::None(Clean::from(format!(
+            "{name} {base} has no metric `{metric}`"
+        )));
+    };
+    BaselineEvidence::Value {
+        name: Clean::from(format!("{name} {base}")),
+        value: *value,
+        same_data: same_data(run, base_run),
+    }
+}
+
+/// Whether two runs were scored on the same data, by the fingerprints of what
+/// they were scored on; `None` when one does not say.
+fn same_data(a: &ModelRun, b: &ModelRun) -> Option<bool> {
+    let scored = |run: &ModelRun| -> Vec<Clean> {
+        let mut digests: Vec<Clean> = run
+            .datasets
+            .iter()
+            .filter(|dataset| {
+                dataset
+                    .context
+                    .as_deref()
+                    .is_some_and(|context| context != "training")
+            })
+            .map(|dataset| dataset.digest.clone())
+            .collect();
+        digests.sort();
+        digests
+    };
+    let (a, b) = (scored(a), scored(b));
+    (!a.is_empty() && !b.is_empty()).then(|| a == b)
+}

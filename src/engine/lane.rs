@@ -1,0 +1,407 @@
+//! One service in one environment: what is live there and what is on its way.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        Timestamp,
+        approval::PendingApproval,
+        catalog::{PlaceSpec, ServiceSpec},
+        id::{EnvironmentName, ReleaseId, ServiceName, TargetId},
+        pipeline::{Outcome, Phase, Run},
+        quantity::Weight,
+        rollout::{Pause, Rollout, RolloutPhase},
+        text::Clean,
+    },
+    engine::{
+        correlate::release_of_revision,
+        release::Release,
+        world::{Known, LaneId, World},
+    },
+};
+
+/// One row of the fleet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lane {
+    /// The service.
+    pub service: ServiceName,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// Whether a mistake here hurts users.
+    pub critical: bool,
+    /// The object that moves it.
+    pub target: TargetId,
+    /// The release users are on, if it could be told.
+    pub live: Option<ReleaseId>,
+    /// The release on its way; `None` when nothing is.
+    pub candidate: Option<ReleaseId>,
+    /// Where the shown release stands.
+    pub place: Place,
+    /// Who or what it waits for.
+    pub waits_for: WaitsFor,
+    /// Since when it has stood there, as far as is known.
+    pub since: Option<Timestamp>,
+}
+
+impl Lane {
+    /// The release a person means when pointing at this row.
+    pub fn release(&self) -> Option<&ReleaseId> {
+        self.candidate.as_ref().or(self.live.as_ref())
+    }
+}
+
+/// Where a release stands on its way to one environment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Place {
+    /// In its run, at the stage named.
+    Pipeline {
+        /// The stage's name, or `waiting` / `queued`.
+        stage: Clean,
+    },
+    /// Its run ended badly.
+    RunFailed,
+    /// Its run ended well and nothing has rolled out yet.
+    Built,
+    /// Waits for a person's yes.
+    Approval {
+        /// The backend's environment name.
+        environment: Clean,
+    },
+    /// Rolling out.
+    Canary {
+        /// Share of traffic.
+        weight: Weight,
+        /// Step and number of steps, if it has any.
+        step: Option<(u32, u32)>,
+        /// Held by a person.
+        held: bool,
+        /// Why the controller stands still.
+        pause: Option<Pause>,
+    },
+    /// Everything is on it.
+    Live,
+    /// It was tried and taken back; users are on the stable revision.
+    Aborted,
+    /// The controller is in trouble with it.
+    Degraded,
+    /// Nothing is known (yet).
+    Unknown {
+        /// Why.
+        why: Clean,
+    },
+}
+
+impl Place {
+    /// The stage in one or two words.
+    pub fn word(&self) -> String {
+        match self {
+            Self::Pipeline { stage } => stage.to_string(),
+            Self::RunFailed => "run failed".to_owned(),
+            Self::Built => "built".to_owned(),
+            Self::Approval { .. } => "approve".to_owned(),
+            Self::Canary {
+                step: Some((step, steps)),
+                ..
+            } => format!("canary {step}/{steps}"),
+            Self::Canary { step: None, .. } => "rollout".to_owned(),
+            Self::Live => "live".to_owned(),
+            Self::Aborted => "rolled back".to_owned(),
+            Self::Degraded => "degraded".to_owned(),
+            Self::Unknown { .. } => "unknown".to_owned(),
+        }
+    }
+}
+
+/// Who or what a release waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// A person; what they are asked.
+    Person {
+        /// What is asked (`approve production`, `continue past 30 %`).
+        what: Clean,
+        /// Whether this person may answer; `None` = not known.
+        you: Option<bool>,
+    },
+    /// A machine, until it is done.
+    Machine {
+        /// What it does.
+        what: Clean,
+    },
+    /// A timer.
+    Timer {
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// Nothing.
+    Nothing,
+}
+
+/// Recomputes the rows of one service.
+pub fn place(world: &mut World, service: &ServiceSpec) {
+    let rows: Vec<(LaneId, Lane)> = service
+        .places
+        .iter()
+        .map(|spec| {
+            (
+                (service.name.clone(), spec.environment.clone()),
+                row(world, service, spec),
+            )
+        })
+        .collect();
+    let same = rows
+        .iter()
+        .all(|(id, lane)| world.lanes.get(id) == Some(lane));
+    if !same {
+        Arc::make_mut(&mut world.lanes).extend(rows);
+    }
+}
+
+fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec) -> Lane {
+    let rollout = world.rollouts.get(&spec.target);
+    let of = |hash: Option<&Clean>| {
+        rollout
+            .zip(hash)
+            .and_then(|(rollout, hash)| release_of_revision(world, service, rollout, hash))
+            .map(Arc::clone)
+    };
+    let live = of(rollout.and_then(|rollout| rollout.stable_hash.as_ref()));
+    let wanted = of(rollout.and_then(|rollout| rollout.current_hash.as_ref()));
+    let under_way = rollout.is_some_and(|rollout| !rollout.is_fully_promoted());
+    let rolling = wanted.clone().filter(|_| under_way);
+    let taken_back = rollout.is_some_and(|rollout| rollout.aborted.is_some());
+    let newest_known = rolling
+        .as_ref()
+        .or(live.as_ref())
+        .and_then(|release| release.created_at);
+    let coming = coming(world, service, newest_known).filter(|release| {
+        live.as_ref().is_none_or(|live| live.id != release.id)
+            && rolling
+                .as_ref()
+                .is_none_or(|rolling| rolling.id != release.id)
+    });
+    let candidate = match (&rolling, coming) {
+        (Some(rolling), None) => Some(Arc::clone(rolling)),
+        // What is rolling out is what people must watch; only once it was
+        // taken back does the next one matter more.
+        (Some(rolling), Some(_)) if !taken_back => Some(Arc::clone(rolling)),
+        (_, coming) => coming,
+    };
+    let in_rollout = candidate.as_ref().map(|release| &release.id)
+        == rolling.as_ref().map(|release| &release.id);
+    let place = match (&candidate, rollout) {
+        (Some(release), _) if !in_rollout => in_pipeline(world, release, spec),
+        (_, Some(rollout)) => in_environment(rollout, under_way),
+        (_, None) => Place::Unknown {
+            why: unseen(world, spec),
+        },
+    };
+    let since = since(
+        world,
+        candidate.as_deref(),
+        rollout.map(|known| &*known.value),
+        &place,
+    );
+    Lane {
+        service: service.name.clone(),
+        environment: spec.environment.clone(),
+        critical: world
+            .catalog
+            .environments
+            .get(&spec.environment)
+            .is_some_and(|environment| environment.critical),
+        target: spec.target.clone(),
+        live: live.map(|release| release.id.clone()),
+        waits_for: waits_for(world, candidate.as_deref(), &place),
+        candidate: candidate.map(|release| release.id.clone()),
+        place,
+        since,
+    }
+}
+
+/// The newest release with a run, if it is newer than what is known of the environment.
+fn coming(
+    world: &World,
+    service: &ServiceSpec,
+    newest_known: Option<Timestamp>,
+) -> Option<Arc<Release>> {
+    world
+        .releases
+        .values()
+        .filter(|release| release.service == service.name && release.run.value().is_some())
+        .filter(|release| {
+            newest_known.is_none_or(|known| release.created_at.is_some_and(|at| known < at))
+        })
+        .max_by_key(|release| release.created_at)
+        .cloned()
+}
+
+fn unseen(world: &World, spec: &PlaceSpec) -> Clean {
+    let trouble = world
+        .backends
+        .get(&spec.target.backend)
+        .and_then(|backend| backend.trouble.as_ref());
+    trouble.map_or_else(
+        || Clean::from(format!("rollout {} has not been seen", spec.target)),
+        |trouble| Clean::from(format!("`{}`: {}", spec.target.backend, trouble.kind)),
+    )
+}
+
+fn in_environment(rollout: &Rollout, under_way: bool) -> Place {
+    if rollout.aborted.is_some() && under_way {
+        return Place::Aborted;
+    }
+    match (&rollout.phase, under_way) {
+        (RolloutPhase::Degraded, _) => Place::Degraded,
+        (RolloutPhase::Unknown(word), _) => Place::Unknown { why: word.clone() },
+        (RolloutPhase::Healthy | RolloutPhase::Progressing | RolloutPhase::Paused, false) => {
+            Place::Live
+        }
+        (RolloutPhase::Healthy | RolloutPhase::Progressing | RolloutPhase::Paused, true) => {
+            Place::Canary {
+                weight: rollout.weight_actual,
+                step: rollout
+                    .step
+                    .zip(u32::try_from(rollout.steps.len()).ok())
+                    .filter(|(_, steps)| *steps > 0),
+                held: rollout.held,
+                pause: rollout.pause.clone(),
+            }
+        }
+    }
+}
+
+fn in_pipeline(world: &World, release: &Release, spec: &PlaceSpec) -> Place {
+    let Some(run) = release.run.value().and_then(|id| world.runs.get(id)) else {
+        return Place::Built;
+    };
+    if let Some(approval) = approval_for(world, release, spec) {
+        return Place::Approval {
+            environment: approval.environment.clone(),
+        };
+    }
+    match (&run.status.phase, &run.status.outcome) {
+        (Phase::Ended, Some(Outcome::Succeeded)) => Place::Built,
+        (Phase::Ended, _) => Place::RunFailed,
+        (Phase::Unknown(word), _) => Place::Unknown { why: word.clone() },
+        (Phase::Queued, _) => Place::Pipeline {
+            stage: "queued".into(),
+        },
+        (Phase::Waiting | Phase::Running, _) => {
+            let jobs = world.jobs_of(&run.id);
+            let busy = jobs
+                .iter()
+                .rev()
+                .find(|job| job.status.phase == Phase::Running);
+            let failed = jobs
+                .iter()
+                .any(|job| job.status.outcome == Some(Outcome::Failed));
+            let stage = match busy {
+                Some(job) => job.stage.name(),
+                None if failed => "failing",
+                None => run_word(run),
+            };
+            Place::Pipeline {
+                stage: stage.into(),
+            }
+        }
+    }
+}
+
+fn run_word(run: &Run) -> &'static str {
+    match run.status.phase {
+        Phase::Waiting => "waiting",
+        Phase::Queued | Phase::Running | Phase::Ended | Phase::Unknown(_) => "running",
+    }
+}
+
+/// The waiting gate that stands before this environment: the one named like it,
+/// or the only one.
+fn approval_for<'a>(
+    world: &'a World,
+    release: &Release,
+    spec: &PlaceSpec,
+) -> Option<&'a Known<PendingApproval>> {
+    let waiting = world.approvals_of(release.run.value()?);
+    let name = spec.environment.as_str();
+    let like = waiting.iter().find(|approval| {
+        approval.environment.contains(name) || name.contains(approval.environment.as_str())
+    });
+    like.or_else(|| waiting.first()).copied()
+}
+
+fn waits_for(world: &World, candidate: Option<&Release>, place: &Place) -> WaitsFor {
+    let person = |what: String, you: Option<bool>| WaitsFor::Person {
+        what: what.into(),
+        you,
+    };
+    match place {
+        Place::Approval { environment } => {
+            let waiting = candidate
+                .and_then(|release| release.run.value())
+                .map(|run| world.approvals_of(run))
+                .unwrap_or_default();
+            let approval = waiting
+                .iter()
+                .find(|approval| approval.environment == *environment);
+            match approval.and_then(|approval| approval.timer_ends_at) {
+                Some(until) => WaitsFor::Timer { until },
+                None => person(
+                    format!("approve {environment}"),
+                    approval.and_then(|approval| approval.may_approve),
+                ),
+            }
+        }
+        Place::Canary {
+            held: true, weight, ..
+        } => person(format!("continue from {weight}"), None),
+        Place::Canary {
+            pause: Some(pause),
+            weight,
+            ..
+        } => match pause.ends_at {
+            Some(until) => WaitsFor::Timer { until },
+            None => person(format!("continue past {weight}"), None),
+        },
+        Place::Canary { .. } => WaitsFor::Machine {
+            what: "rollout".into(),
+        },
+        Place::Pipeline { stage } => WaitsFor::Machine {
+            what: stage.clone(),
+        },
+        Place::RunFailed => person("rerun or fix".to_owned(), None),
+        Place::Degraded => person("roll back or retry".to_owned(), None),
+        Place::Built | Place::Live | Place::Aborted | Place::Unknown { .. } => WaitsFor::Nothing,
+    }
+}
+
+fn since(
+    world: &World,
+    candidate: Option<&Release>,
+    rollout: Option<&Rollout>,
+    place: &Place,
+) -> Option<Timestamp> {
+    match place {
+        Place::Canary {
+            pause: Some(pause), ..
+        } => pause.since,
+        Place::Canary { .. } | Place::Live | Place::Degraded => {
+            rollout.and_then(|rollout| rollout.changed_at)
+        }
+        Place::Aborted => {
+            rollout.and_then(|rollout| rollout.aborted.flatten().or(rollout.changed_at))
+        }
+        Place::Pipeline { .. } | Place::RunFailed | Place::Built | Place::Approval { .. } => {
+            let run = candidate
+                .and_then(|release| release.run.value())
+                .and_then(|run| world.runs.get(run));
+            run.and_then(|run| {
+                if run.status.has_ended() {
+                    run.updated_at
+                } else {
+                    run.started_at.or(run.created_at)
+                }
+            })
+        }
+        Place::Unknown { .. } => None,
+    }
+}

@@ -1,0 +1,296 @@
+//! Roll back: users onto a named earlier version, by the cheapest safe plan.
+//!
+//! While an update is under way, stable is what users go back to: an abort does
+//! it, is a change of status only, and no GitOps tool undoes it. Once the
+//! update is through, the earlier revision goes back into the spec.
+
+use crate::{
+    domain::{
+        action::{RolloutAction, Subject},
+        id::Version,
+        rollout::{Revision, Role, Rollout},
+        text::Clean,
+    },
+    engine::{
+        clear::Refusal,
+        plan::{Class, Plan, PlanStep},
+        propose::{
+            Scene, fact,
+            rollout::{abort_effect, standing},
+            rollout_step, version_of,
+        },
+        release::Release,
+        world::World,
+    },
+};
+
+pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
+    let rollout = scene.rollout()?;
+    let mut plan = scene.plan(Class::Brake, Subject::Rollout(rollout.id.clone()));
+    plan.facts.extend(standing(rollout));
+    let targets = targets(scene.world, rollout);
+    plan.alternatives = targets
+        .iter()
+        .map(|revision| (revision.hash.clone(), name_of(scene, revision)))
+        .collect();
+    let chosen = match &scene.ask.to {
+        Some(wanted) => {
+            let matches = |revision: &&&Revision| {
+                revision.hash == *wanted
+                    || name_of(scene, revision) == *wanted
+                    || revision.images.iter().any(|image| image.label() == *wanted)
+            };
+            let Some(found) = targets.iter().find(matches) else {
+                let known: Vec<String> = targets
+                    .iter()
+                    .map(|revision| name_of(scene, revision).to_string())
+                    .collect();
+                return Err(Refusal::NoTarget(Clean::from(format!(
+                    "no earlier revision `{wanted}`; there are: {}",
+                    known.join(", ")
+                ))));
+            };
+            *found
+        }
+        None => match targets.first() {
+            Some(first) => *first,
+            None => {
+                return Err(Refusal::NothingToDo(
+                    "no earlier revision is left to go back to".into(),
+                ));
+            }
+        },
+    };
+    let traffic = traffic_steps(scene, rollout, chosen, &mut plan);
+    let alias = alias_steps(scene, chosen, &mut plan);
+    plan.facts.push(fact(
+        "to",
+        Clean::from(format!(
+            "{}  {}",
+            name_of(scene, chosen),
+            proof(scene, rollout, chosen)
+        )),
+    ));
+    plan.steps = if scene.service.model_from_alias {
+        alias.into_iter().chain(traffic).collect()
+    } else {
+        traffic.into_iter().chain(alias).collect()
+    };
+    if plan.steps.is_empty() {
+        return Err(Refusal::NothingToDo(Clean::from(format!(
+            "users are on {} already",
+            name_of(scene, chosen)
+        ))));
+    }
+    Ok(plan)
+}
+
+/// Revisions one can go back to, the best first: while an update is under way
+/// the stable one; else the one that last held all traffic, as far as it was
+/// seen; else by number. The present one never.
+fn targets<'a>(world: &World, rollout: &'a Rollout) -> Vec<&'a Revision> {
+    let under_way = !rollout.is_fully_promoted();
+    let held = world
+        .held_full
+        .get(&rollout.id)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let mut targets: Vec<&Revision> = rollout
+        .revisions
+        .iter()
+        .filter(|revision| {
+            if under_way && revision.role == Role::Stable {
+                return true;
+            }
+            rollout.current_hash.as_ref() != Some(&revision.hash)
+        })
+        .collect();
+    targets.sort_by_key(|revision| {
+        let last_full = held
+            .iter()
+            .filter(|full| full.hash == revision.hash)
+            .map(|full| full.until)
+            .max();
+        let stable_first = under_way && revision.role == Role::Stable;
+        (
+            std::cmp::Reverse(stable_first),
+            std::cmp::Reverse(last_full),
+            std::cmp::Reverse(revision.number),
+        )
+    });
+    targets
+}
+
+/// The release a revision carries, by its label, else its image.
+fn name_of(scene: &Scene<'_>, revision: &Revision) -> Clean {
+    release_of(scene, revision).map_or_else(
+        || {
+            revision.images.first().map_or_else(
+                || revision.hash.clone(),
+                crate::domain::rollout::Image::label,
+            )
+        },
+        |release| release.label.clone(),
+    )
+}
+
+fn release_of<'a>(scene: &Scene<'a>, revision: &Revision) -> Option<&'a Release> {
+    scene
+        .world
+        .releases
+        .values()
+        .map(AsRef::as_ref)
+        .find(|release| {
+            release.service == scene.service.name
+                && release.image.value().is_some_and(|image| {
+                    revision.images.iter().any(|of| {
+                        of.repository == image.repository
+                            && of.tag == image.tag
+                            && of.digest == image.digest
+                    })
+                })
+        })
+}
+
+/// How it is known that the target is a good place to go back to.
+fn proof(scene: &Scene<'_>, rollout: &Rollout, revision: &Revision) -> Clean {
+    if revision.role == Role::Stable && !rollout.is_fully_promoted() {
+        return Clean::from(format!(
+            "stable, {} of {} pods available",
+            revision.pods.available, revision.pods.desired
+        ));
+    }
+    let held = scene
+        .world
+        .held_full
+        .get(&rollout.id)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    held.iter()
+        .rev()
+        .find(|full| full.hash == revision.hash)
+        .map_or_else(
+            || {
+                Clean::from(format!(
+                    "revision {}, not seen at 100 % by this process",
+                    revision.number
+                ))
+            },
+            |full| {
+                Clean::from(format!(
+                    "held 100 % until {}",
+                    full.until.format("%Y-%m-%d %H:%MZ")
+                ))
+            },
+        )
+}
+
+fn traffic_steps(
+    scene: &Scene<'_>,
+    rollout: &Rollout,
+    chosen: &Revision,
+    plan: &mut Plan,
+) -> Vec<PlanStep> {
+    let under_way = !rollout.is_fully_promoted();
+    let to_stable = rollout.stable_hash.as_ref() == Some(&chosen.hash);
+    if under_way && to_stable {
+        if rollout.aborted.is_some() {
+            return Vec::new();
+        }
+        if rollout.has_canary() {
+            plan.facts.push(fact(
+                "how",
+                "abort: the spec stays, so nothing outside the cluster undoes it",
+            ));
+            return vec![rollout_step(
+                rollout,
+                RolloutAction::Abort,
+                abort_effect(rollout),
+            )];
+        }
+    }
+    plan.facts.push(fact(
+        "how",
+        "the earlier revision's template goes back into the spec",
+    ));
+    if let Some(gitops) = &rollout.gitops {
+        plan.warnings.push(Clean::from(format!(
+            "{} `{}` writes this spec ({}) and will bring the bad version back: stop its sync or revert in Git as well",
+            gitops.tool, gitops.owner, gitops.evidence
+        )));
+    }
+    let mut steps = Vec::new();
+    if !rollout.has_canary() && rollout.held {
+        steps.push(rollout_step(
+            rollout,
+            RolloutAction::Resume,
+            "the hold is undone, so that pods can move",
+        ));
+    }
+    steps.push(rollout_step(
+        rollout,
+        RolloutAction::Undo {
+            hash: chosen.hash.clone(),
+        },
+        format!(
+            "revision {} ({}) is wanted again",
+            chosen.number,
+            name_of(scene, chosen)
+        ),
+    ));
+    if rollout.has_canary() && rollout.rollback_window.is_none() && !to_stable {
+        let mut full = rollout_step(
+            rollout,
+            RolloutAction::PromoteFull,
+            "all traffic moves at once, without steps",
+        );
+        if let crate::domain::action::Order::Rollout(order) = &mut full.order {
+            // By then the wanted revision is the one undone to.
+            order.seen.pod_hash = Some(chosen.hash.clone());
+            order.seen.step = None;
+        }
+        steps.push(full);
+    }
+    steps
+}
+
+/// The champion alias goes back only if it points to what users are leaving.
+fn alias_steps(scene: &Scene<'_>, chosen: &Revision, plan: &mut Plan) -> Vec<PlanStep> {
+    let (Some(spec), Some(champion)) = (&scene.service.model, scene.champion()) else {
+        return Vec::new();
+    };
+    let bad = version_of(scene.world, scene.release.map(|release| &release.id));
+    if bad != Some(champion) {
+        plan.facts.push(fact(
+            "alias",
+            Clean::from(format!("`{}` stays at {champion}", spec.champion)),
+        ));
+        return Vec::new();
+    }
+    let good = release_of(scene, chosen)
+        .and_then(|release| release.version.value().copied())
+        .or_else(|| remembered(scene));
+    match good {
+        Some(good) => scene.alias_steps(good),
+        None => {
+            plan.warnings.push(Clean::from(format!(
+                "the model version of the target is not known: alias `{}` stays at {champion}",
+                spec.champion
+            )));
+            Vec::new()
+        }
+    }
+}
+
+/// The version the bookkeeping alias remembers.
+fn remembered(scene: &Scene<'_>) -> Option<Version> {
+    let spec = scene.service.model.as_ref()?;
+    let previous = format!("previous-{}", spec.champion);
+    scene
+        .world
+        .models
+        .get(&spec.model)?
+        .aliases
+        .get(previous.as_str())
+        .copied()
+}

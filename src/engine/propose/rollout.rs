@@ -1,0 +1,358 @@
+//! Hold, continue, skip, promote, abort, retry, restart.
+
+use crate::{
+    domain::{
+        action::{RolloutAction, Subject},
+        rollout::{Rollout, RolloutStep, Strategy, short_duration},
+        text::Clean,
+    },
+    engine::{
+        clear::Refusal,
+        plan::{Class, Plan, Verb},
+        propose::{Scene, fact, rollout_step, version_of},
+    },
+};
+
+fn nothing(why: impl Into<Clean>) -> Refusal {
+    Refusal::NothingToDo(why.into())
+}
+
+pub(super) fn hold(scene: &Scene<'_>) -> Result<Plan, Refusal> {
+    let rollout = scene.rollout()?;
+    if rollout.held {
+        return Err(nothing("already held"));
+    }
+    if rollout.is_fully_promoted() {
+        return Err(nothing(
+            "nothing is rolling out: users are fully on the wanted revision",
+        ));
+    }
+    if rollout.aborted.is_some() {
+        return Err(nothing("already aborted: users are on the stable revision"));
+    }
+    let mut plan = scene.plan(Class::Brake, Subject::Rollout(rollout.id.clone()));
+    plan.facts.extend(standing(rollout));
+    if rollout
+        .pause
+        .as_ref()
+        .is_some_and(|pause| pause.ends_at.is_some())
+    {
+        plan.warnings
+            .push("the step's timer runs on while held".into());
+    }
+    plan.steps.push(rollout_step(
+        rollout,
+        RolloutAction::Hold,
+        format!("the canary stays at {}", rollout.weight_actual),
+    ));
+    plan.undo = Some(Verb::Continue);
+    Ok(plan)
+}
+
+pub(super) fn abort(scene: &Scene<'_>) -> Result<Plan, Refusal> {
+    let rollout = scene.canary()?;
+    if rollout.is_fully_promoted() {
+        return Err(nothing(
+            "users are fully on this revision: there is no canary to abort; `R` rolls back",
+        ));
+    }
+    if rollout.aborted.is_some() {
+        return Err(nothing("already aborted: users are on the stable revision"));
+    }
+    let mut plan = scene.plan(Class::Brake, Subject::Rollout(rollout.id.clone()));
+    plan.facts.extend(standing(rollout));
+    plan.facts.push(fact(
+        "stays",
+        "the spec is unchanged: `T` starts the same revision again",
+    ));
+    plan.steps.push(rollout_step(
+        rollout,
+        RolloutAction::Abort,
+        abort_effect(rollout),
+    ));
+    plan.undo = Some(Verb::Retry);
+    Ok(plan)
+}
+
+pub(super) fn abort_effect(rollout: &Rollout) -> Clean {
+    let stable = rollout.stable().map_or_else(
+        || "the stable revision".to_owned(),
+        |revision| label(revision.images.first(), &revision.hash),
+    );
+    Clean::from(format!(
+        "traffic goes from {} to 0: everyone on {stable}",
+        rollout.weight_actual
+    ))
+}
+
+fn label(image: Option<&crate::domain::rollout::Image>, hash: &Clean) -> String {
+    image.map_or_else(|| hash.to_string(), |image| image.label().to_string())
+}
+
+pub(super) fn go_on(scene: &Scene<'_>) -> Result<Plan, Refusal> {
+    let rollout = scene.rollout()?;
+    let mut plan = scene.plan(Class::Throttle, Subject::Rollout(rollout.id.clone()));
+    plan.facts.extend(standing(rollout));
+    if rollout.held {
+        let follows = match &rollout.pause {
+            Some(pause) if pause.ends_at.is_none() => {
+                "then it stands at its pause step until continued again"
+            }
+            Some(_) => "then the step's timer, which ran on meanwhile, decides",
+            None => "then it goes on with the step it was at",
+        };
+        plan.facts.push(fact("follows", follows));
+        plan.steps.push(rollout_step(
+            rollout,
+            RolloutAction::Resume,
+            "the hold is undone",
+        ));
+        plan.undo = Some(Verb::Hold);
+        return Ok(plan);
+    }
+    if !rollout.has_canary() {
+        return Err(nothing(
+            "not held, and a Deployment has no canary step to continue past",
+        ));
+    }
+    if rollout.aborted.is_some() {
+        return Err(nothing("aborted: `T` starts it again from the first step"));
+    }
+    let Some(pause) = &rollout.pause else {
+        return Err(nothing("not paused: it moves by itself"));
+    };
+    let effect = next_weight(rollout).map_or_else(
+        || "the pause ends and the rollout goes on to the end".to_owned(),
+        |(weight, after)| format!("the pause ends; traffic goes to {weight}{after}"),
+    );
+    if let Some(ends_at) = pause.ends_at {
+        plan.facts.push(fact(
+            "timer",
+            Clean::from(format!(
+                "it would go on by itself at {}",
+                ends_at.format("%H:%M:%SZ")
+            )),
+        ));
+    }
+    plan.steps
+        .push(rollout_step(rollout, RolloutAction::Continue, effect));
+    plan.undo = Some(Verb::Abort);
+    if rollout.strategy == Strategy::BlueGreen {
+        return Err(nothing(
+            "blue-green rollouts are shown here and acted on elsewhere",
+        ));
+    }
+    Ok(plan)
+}
+
+/// The share the next `setWeight` asks for, and the pause after it.
+fn next_weight(rollout: &Rollout) -> Option<(crate::domain::quantity::Weight, String)> {
+    let index = usize::try_from(rollout.step?).ok()?;
+    let rest = rollout.steps.get(index + 1..)?;
+    let at = rest
+        .iter()
+        .position(|step| matches!(step, RolloutStep::SetWeight(_)))?;
+    let RolloutStep::SetWeight(weight) = rest.get(at)? else {
+        return None;
+    };
+    let after = match rest.get(at + 1) {
+        Some(RolloutStep::Pause(Some(duration))) => format!(" for {}", short_duration(*duration)),
+        Some(RolloutStep::Pause(None)) => ", then it waits for you again".to_owned(),
+        Some(step) => format!(", then {}", step.label()),
+        None => String::new(),
+    };
+    Some((*weight, after))
+}
+
+pub(super) fn skip(scene: &Scene<'_>) -> Result<Plan, Refusal> {
+    let rollout = scene.canary()?;
+    if rollout.strategy == Strategy::BlueGreen {
+        return Err(nothing("a blue-green rollout has no steps"));
+    }
+    if rollout.aborted.is_some() {
+        return Err(nothing("aborted: `T` starts it again from the first step"));
+    }
+    let (Some(index), Some(step)) = (rollout.step, rollout.current_step()) else {
+        return Err(nothing("all steps are done"));
+    };
+    let judges = step.judges();
+    let mut plan = scene.plan(
+        if judges { Class::Bend } else { Class::Throttle },
+        Subject::Rollout(rollout.id.clone()),
+    );
+    if judges {
+        plan.bends = Some(Clean::from(format!(
+            "skipping `{}` goes on without its judgement",
+            step.label()
+        )));
+    } else if scene.is_critical() {
+        plan.class = Class::Bend;
+        plan.bends = Some(Clean::from(format!(
+            "skipping a step in critical `{}`",
+            scene.place.environment
+        )));
+    }
+    plan.facts.extend(standing(rollout));
+    plan.steps.push(rollout_step(
+        rollout,
+        RolloutAction::Skip { to: index + 1 },
+        format!(
+            "step {}/{} (`{}`) is left without finishing",
+            index + 1,
+            rollout.steps.len(),
+            step.label()
+        ),
+    ));
+    plan.undo = Some(Verb::Abort);
+    Ok(plan)
+}
+
+pub(super) fn retry(scene: &Scene<'_>) -> Result<Plan, Refusal> {
+    let rollout = scene.canary()?;
+    if rollout.aborted.is_none() {
+        return Err(nothing("not aborted"));
+    }
+    if rollout.is_fully_promoted() {
+        return Err(nothing("users are fully on the wanted revision"));
+    }
+    let mut plan = scene.plan(Class::Throttle, Subject::Rollout(rollout.id.clone()));
+    plan.facts.extend(standing(rollout));
+    plan.warnings
+        .push("the revision that was aborted is tried again, with new analyses".into());
+    plan.steps.push(rollout_step(
+        rollout,
+        RolloutAction::Retry,
+        "the canary starts again from step 0",
+    ));
+    plan.undo = Some(Verb::Abort);
+    Ok(plan)
+}
+
+pub(super) fn restart(scene: &Scene<'_>) -> Result<Plan, Refusal> {
+    let rollout = scene.rollout()?;
+    let class = if scene.is_critical() {
+        Class::Throttle
+    } else {
+        Class::Neutral
+    };
+    let mut plan = scene.plan(class, Subject::Rollout(rollout.id.clone()));
+    plan.facts.extend(standing(rollout));
+    if !rollout.has_canary() && rollout.held {
+        return Err(nothing("held: a Deployment cannot restart while held"));
+    }
+    if let (Some(gitops), false) = (&rollout.gitops, rollout.has_canary()) {
+        plan.warnings.push(Clean::from(format!(
+            "{} `{}` may undo this change of the spec",
+            gitops.tool, gitops.owner
+        )));
+    }
+    plan.steps.push(rollout_step(
+        rollout,
+        RolloutAction::Restart { at: scene.now },
+        format!(
+            "all {} pods of the present revision are replaced, a few at a time",
+            rollout.pods.desired
+        ),
+    ));
+    Ok(plan)
+}
+
+pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
+    let rollout = scene.rollout()?;
+    let candidate = scene.release.map(|release| release.id.clone());
+    let version = version_of(scene.world, candidate.as_ref());
+    let mut plan = scene.plan(Class::Throttle, Subject::Rollout(rollout.id.clone()));
+    plan.facts.extend(standing(rollout));
+    if !rollout.is_fully_promoted() {
+        if !rollout.has_canary() {
+            return Err(nothing("a Deployment has no canary"));
+        }
+        if rollout.strategy == Strategy::BlueGreen {
+            return Err(nothing(
+                "blue-green rollouts are shown here and acted on elsewhere",
+            ));
+        }
+        if !rollout.observed {
+            return Err(nothing(
+                "the controller has not seen the newest spec yet: promoting now would be lost",
+            ));
+        }
+        if rollout.aborted.is_some() {
+            plan.class = Class::Bend;
+            plan.bends = Some(
+                "promoting an aborted revision ships what was rejected, with no analysis".into(),
+            );
+        } else if let Some(step) = remaining_judges(rollout) {
+            plan.class = Class::Bend;
+            plan.bends = Some(Clean::from(format!("promoting now skips `{step}`")));
+        }
+        if rollout.held {
+            plan.steps.push(rollout_step(
+                rollout,
+                RolloutAction::Resume,
+                "the hold is undone",
+            ));
+        }
+        plan.steps.push(rollout_step(
+            rollout,
+            RolloutAction::PromoteFull,
+            format!(
+                "traffic goes from {} to 100 %, remaining steps are skipped",
+                rollout.weight_actual
+            ),
+        ));
+        plan.undo = Some(Verb::RollBack);
+    }
+    match version {
+        Some(version) => plan.steps.extend(scene.alias_steps(version)),
+        None if scene.service.model.is_some() => {
+            plan.warnings.push(
+                "no model version is linked to this release: the alias stays where it is".into(),
+            );
+        }
+        None => {}
+    }
+    if plan.steps.is_empty() {
+        return Err(nothing("already at 100 %, and the alias points to it"));
+    }
+    Ok(plan)
+}
+
+/// The first step ahead whose judgement a full promotion would skip.
+fn remaining_judges(rollout: &Rollout) -> Option<String> {
+    let index = usize::try_from(rollout.step?).ok()?;
+    let ahead = rollout.steps.get(index..)?;
+    ahead
+        .iter()
+        .find(|step| step.judges())
+        .map(RolloutStep::label)
+}
+
+/// Where it stands, for the sheet.
+pub(super) fn standing(rollout: &Rollout) -> Vec<(Clean, Clean)> {
+    let mut facts = Vec::new();
+    if let Some(current) = rollout.current() {
+        facts.push(fact(
+            "from",
+            Clean::from(format!(
+                "{}  {} of traffic, pods {}/{} ready",
+                label(current.images.first(), &current.hash),
+                rollout.weight_actual,
+                current.pods.ready,
+                current.pods.desired
+            )),
+        ));
+    }
+    if let Some(stable) = rollout.stable().filter(|_| !rollout.is_fully_promoted()) {
+        facts.push(fact(
+            "stable",
+            Clean::from(format!(
+                "{}  pods {}/{} ready",
+                label(stable.images.first(), &stable.hash),
+                stable.pods.ready,
+                stable.pods.desired
+            )),
+        ));
+    }
+    facts
+}

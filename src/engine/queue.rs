@@ -1,0 +1,209 @@
+//! What waits for a person, worst first: the top of the fleet.
+
+use crate::{
+    domain::{
+        Timestamp,
+        text::Clean,
+        verdict::{Verdict, Word},
+    },
+    engine::{
+        lane::{Lane, Place, WaitsFor},
+        plan::Verb,
+        world::{LaneId, World},
+    },
+};
+
+/// How much a waiting item matters; the order is the queue's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// Users are on something bad.
+    Hurting,
+    /// A gate says no to something on its way.
+    Blocked,
+    /// A person's word is asked for.
+    Asked,
+    /// Held by a person; somebody should end it.
+    Held,
+    /// Something could not be proven.
+    Unproven,
+}
+
+/// One item of the queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// Where.
+    pub lane: LaneId,
+    /// What people call the release.
+    pub release: Clean,
+    /// How much it matters.
+    pub urgency: Urgency,
+    /// What it is about, in one word (`GATE`, `APPROVE`, `CANARY`, `RUN`).
+    pub what: &'static str,
+    /// Why, with the fact that decides.
+    pub reason: Clean,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// The verbs that help, most likely first.
+    pub verbs: Vec<Verb>,
+}
+
+/// Everything that waits for a person, worst first, then the oldest.
+pub fn waiting(world: &World) -> Vec<Waiting> {
+    let mut items: Vec<Waiting> = world
+        .lanes
+        .values()
+        .filter_map(|lane| item(world, lane))
+        .collect();
+    items.sort_by(|a, b| {
+        (a.urgency, a.since.is_none(), a.since)
+            .cmp(&(b.urgency, b.since.is_none(), b.since))
+            .then_with(|| a.lane.cmp(&b.lane))
+    });
+    items
+}
+
+fn item(world: &World, lane: &Lane) -> Option<Waiting> {
+    let release = lane.release()?;
+    let label = world
+        .release(release)
+        .map_or_else(|| release.text().clone(), |release| release.label.clone());
+    let decision = world.decision(release, &lane.environment);
+    let worst = decision.and_then(|decision| decision.reasons().next());
+    let reason = worst.map(|finding| Clean::from(format!("{} {}", finding.gate, finding.reason)));
+    let no_go = decision.is_some_and(|decision| decision.word == Word::NoGo)
+        && worst.is_some_and(|finding| finding.verdict == Verdict::Fail);
+    let make = |urgency, what, reason: Clean, verbs: Vec<Verb>| {
+        Some(Waiting {
+            lane: (lane.service.clone(), lane.environment.clone()),
+            release: label.clone(),
+            urgency,
+            what,
+            reason,
+            since: lane.since,
+            verbs,
+        })
+    };
+    match &lane.place {
+        Place::Live if no_go => make(
+            Urgency::Hurting,
+            "LIVE",
+            reason.unwrap_or_default(),
+            vec![Verb::RollBack],
+        ),
+        Place::Canary { weight, .. } if no_go && weight.get() > 0 => make(
+            Urgency::Hurting,
+            "CANARY",
+            Clean::from(format!("at {weight}: {}", reason.unwrap_or_default())),
+            vec![Verb::RollBack, Verb::Abort, Verb::Hold],
+        ),
+        Place::Degraded => make(
+            Urgency::Hurting,
+            "ROLLOUT",
+            degraded(world, lane),
+            vec![Verb::RollBack, Verb::Retry],
+        ),
+        Place::Approval { environment } if no_go => make(
+            Urgency::Blocked,
+            "GATE",
+            reason.unwrap_or_else(|| environment.clone()),
+            vec![Verb::Reject],
+        ),
+        Place::Approval { environment } => {
+            let you = matches!(
+                &lane.waits_for,
+                WaitsFor::Person {
+                    you: Some(false),
+                    ..
+                }
+            );
+            let verbs = if you {
+                Vec::new()
+            } else {
+                vec![Verb::Approve, Verb::Reject]
+            };
+            let whose = if you { ", not yours to give" } else { "" };
+            make(
+                Urgency::Asked,
+                "APPROVE",
+                Clean::from(format!("`{environment}` waits for approval{whose}")),
+                verbs,
+            )
+        }
+        Place::Canary {
+            held: true, weight, ..
+        } => make(
+            Urgency::Held,
+            "CANARY",
+            Clean::from(format!(
+                "held at {weight}{}",
+                reason
+                    .map(|reason| format!(", {reason}"))
+                    .unwrap_or_default()
+            )),
+            vec![Verb::Continue, Verb::Abort],
+        ),
+        Place::Canary {
+            weight,
+            pause: Some(pause),
+            ..
+        } if pause.ends_at.is_none() => make(
+            Urgency::Asked,
+            "CANARY",
+            Clean::from(format!(
+                "stands at {weight}{}",
+                reason
+                    .map(|reason| format!(", {reason}"))
+                    .unwrap_or_default()
+            )),
+            vec![Verb::Continue, Verb::Promote, Verb::Abort],
+        ),
+        Place::RunFailed => make(
+            Urgency::Blocked,
+            "RUN",
+            failed_job(world, lane),
+            vec![Verb::RerunFailed],
+        ),
+        Place::Built if no_go => make(
+            Urgency::Blocked,
+            "GATE",
+            reason.unwrap_or_default(),
+            Vec::new(),
+        ),
+        Place::Pipeline { .. }
+        | Place::Built
+        | Place::Canary { .. }
+        | Place::Live
+        | Place::Aborted
+        | Place::Unknown { .. } => None,
+    }
+}
+
+fn degraded(world: &World, lane: &Lane) -> Clean {
+    world
+        .rollouts
+        .get(&lane.target)
+        .map_or_else(Clean::default, |rollout| rollout.message.clone())
+}
+
+fn failed_job(world: &World, lane: &Lane) -> Clean {
+    let run = lane
+        .release()
+        .and_then(|id| world.release(id))
+        .and_then(|release| release.run.value());
+    let Some(run) = run else {
+        return "the run failed".into();
+    };
+    let failed: Vec<String> = world
+        .jobs_of(run)
+        .iter()
+        .filter(|job| job.status.has_ended() && job.status.word() == "failed")
+        .map(|job| job.name.to_string())
+        .collect();
+    if failed.is_empty() {
+        return world.runs.get(run).map_or_else(
+            || "the run failed".into(),
+            |known| Clean::from(format!("run {} {}", known.id, known.status.word())),
+        );
+    }
+    Clean::from(format!("failed: {}", failed.join(", ")))
+}

@@ -1,0 +1,276 @@
+//! Has it happened? Settled by looking, never by an "accepted".
+//!
+//! Only two kinds of sight prove anything about a request: an answer to a
+//! question that was asked *after* the request had returned, or a watch event
+//! whose version is newer than the one in the request's answer. An older sight
+//! that happens to show the wanted state proves nothing.
+
+use crate::{
+    domain::{
+        Timestamp,
+        action::{
+            ApprovalOrder, ModelOrder, Order, RolloutAction, RolloutOrder, RunAction, RunOrder, Say,
+        },
+        approval::Answer,
+        observation::Basis,
+        rollout::{Rollout, RolloutPhase},
+        text::Clean,
+    },
+    engine::world::{Known, World},
+};
+
+/// What a look shows about an order that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It has happened.
+    Seen,
+    /// It is not to be seen, or what is seen proves nothing.
+    NotYet,
+    /// The target is gone, replaced, or someone else's word came in between.
+    Moved(Clean),
+}
+
+/// What the newest world shows about `order`, sent in a request that returned
+/// at `returned_at` with the object at `version`.
+pub fn effect(
+    world: &World,
+    order: &Order,
+    returned_at: Timestamp,
+    version: Option<u64>,
+) -> Effect {
+    match order {
+        Order::Rollout(order) => rollout_effect(world, order, returned_at, version),
+        Order::Approval(order) => approval_effect(world, order, returned_at),
+        Order::Run(order) => run_effect(world, order, returned_at),
+        Order::Model(order) => model_effect(world, order, returned_at),
+    }
+}
+
+/// Whether a belief was formed after the send returned.
+fn proves<V>(known: &Known<V>, returned_at: Timestamp, newer: impl FnOnce(&V) -> bool) -> bool {
+    match known.basis {
+        Basis::Asked(asked_at) => returned_at < asked_at,
+        Basis::Told => newer(&known.value),
+    }
+}
+
+fn rollout_effect(
+    world: &World,
+    order: &RolloutOrder,
+    returned_at: Timestamp,
+    version: Option<u64>,
+) -> Effect {
+    let Some(known) = world.rollouts.get(&order.target) else {
+        return Effect::Moved(Clean::from(format!("rollout {} is gone", order.target)));
+    };
+    if known.uid != order.seen.uid {
+        return Effect::Moved(Clean::from(format!(
+            "rollout {} was deleted and made anew",
+            order.target
+        )));
+    }
+    let newer = |rollout: &Rollout| match (rollout.version, version) {
+        (Some(now), Some(then)) => then < now,
+        (None, _) | (_, None) => false,
+    };
+    if !proves(known, returned_at, newer) {
+        return Effect::NotYet;
+    }
+    if shows(known, &order.action, order.seen.step) {
+        Effect::Seen
+    } else {
+        Effect::NotYet
+    }
+}
+
+/// Whether a rollout shows the effect of an action: not that the request was
+/// stored, but that the controller did what it asks.
+fn shows(rollout: &Rollout, action: &RolloutAction, step_before: Option<u32>) -> bool {
+    match action {
+        RolloutAction::Hold => rollout.held && rollout.observed,
+        RolloutAction::Resume => !rollout.held && rollout.observed,
+        RolloutAction::Continue => {
+            let stepped = step_before
+                .zip(rollout.step)
+                .is_some_and(|(before, now)| before < now);
+            stepped
+                || rollout.is_fully_promoted()
+                || (rollout.pause.is_none() && !rollout.controller_paused)
+        }
+        RolloutAction::Skip { to } => {
+            rollout.step.is_some_and(|step| *to <= step) || rollout.is_fully_promoted()
+        }
+        RolloutAction::PromoteFull => rollout.is_fully_promoted(),
+        RolloutAction::Abort => {
+            rollout.aborted.is_some() && rollout.phase == RolloutPhase::Degraded
+        }
+        RolloutAction::Retry => {
+            rollout.aborted.is_none() && rollout.phase != RolloutPhase::Degraded
+        }
+        RolloutAction::Undo { hash } => {
+            rollout.observed && rollout.current_hash.as_ref() == Some(hash)
+        }
+        RolloutAction::Restart { .. } | RolloutAction::Nudge { .. } => rollout.observed,
+    }
+}
+
+fn approval_effect(world: &World, order: &ApprovalOrder, returned_at: Timestamp) -> Effect {
+    let reviewed = world
+        .reviews
+        .get(&order.approval)
+        .filter(|review| proves(review, returned_at, |_| false));
+    if let Some(review) = reviewed {
+        let wanted = match order.answer {
+            Say::Yes => Answer::Approved,
+            Say::No => Answer::Rejected,
+        };
+        if review.answer == wanted {
+            return Effect::Seen;
+        }
+    }
+    if let Some(run) = world.runs.get(&order.approval.run)
+        && run.attempt != order.seen.attempt
+    {
+        return Effect::Moved(Clean::from(format!(
+            "run {} is at attempt {} now",
+            order.approval.run, run.attempt
+        )));
+    }
+    Effect::NotYet
+}
+
+fn run_effect(world: &World, order: &RunOrder, returned_at: Timestamp) -> Effect {
+    let Some(id) = &order.run else {
+        // A dispatch: any run of the pipeline that was made after the send.
+        let started = world.runs.values().any(|run| {
+            run.pipeline == order.pipeline
+                && run.event == "workflow_dispatch"
+                && proves(run, returned_at, |_| false)
+                && run
+                    .created_at
+                    .is_some_and(|at| returned_at - chrono::TimeDelta::seconds(30) < at)
+        });
+        return if started {
+            Effect::Seen
+        } else {
+            Effect::NotYet
+        };
+    };
+    let Some(run) = world.runs.get(id) else {
+        return Effect::Moved(Clean::from(format!("run {id} is gone")));
+    };
+    if !proves(run, returned_at, |_| false) {
+        return Effect::NotYet;
+    }
+    let seen = match order.action {
+        RunAction::RerunAll | RunAction::RerunFailed => order.seen_attempt < run.attempt,
+        RunAction::Cancel => run.status.has_ended() || run.status.flags.stopping,
+        RunAction::Dispatch { .. } => false,
+    };
+    if seen { Effect::Seen } else { Effect::NotYet }
+}
+
+fn model_effect(world: &World, order: &ModelOrder, returned_at: Timestamp) -> Effect {
+    let Some(model) = world.models.get(&order.model) else {
+        return Effect::Moved(Clean::from(format!("model {} is gone", order.model)));
+    };
+    if !proves(model, returned_at, |_| false) {
+        return Effect::NotYet;
+    }
+    match model.aliases.get(&order.alias) {
+        Some(version) if *version == order.to => Effect::Seen,
+        Some(version) if Some(*version) == order.expected => Effect::NotYet,
+        Some(version) => Effect::Moved(Clean::from(format!(
+            "alias `{}` of {} points to {version}: someone else moved it",
+            order.alias, order.model
+        ))),
+        None => Effect::NotYet,
+    }
+}
+
+/// Why an order's target is not the thing the person saw, brakes included: it
+/// is gone, or another object bears its name.
+pub fn replaced(world: &World, order: &Order) -> Option<Clean> {
+    let Order::Rollout(order) = order else {
+        return None;
+    };
+    match world.rollouts.get(&order.target) {
+        None => Some(Clean::from(format!("rollout {} is gone", order.target))),
+        Some(known) if known.uid != order.seen.uid => Some(Clean::from(format!(
+            "rollout {} was deleted and made anew",
+            order.target
+        ))),
+        Some(_) => None,
+    }
+}
+
+/// What moved since the person looked, for orders that must act on what was seen.
+pub fn moved(world: &World, order: &Order) -> Option<Clean> {
+    match order {
+        Order::Rollout(order) => rollout_moved(world, order),
+        Order::Approval(order) => approval_moved(world, order),
+        Order::Run(order) => {
+            let run = world.runs.get(order.run.as_ref()?)?;
+            (run.attempt != order.seen_attempt).then(|| {
+                Clean::from(format!(
+                    "attempt {} is under way now, you saw {}",
+                    run.attempt, order.seen_attempt
+                ))
+            })
+        }
+        Order::Model(order) => {
+            let now = world
+                .models
+                .get(&order.model)?
+                .aliases
+                .get(&order.alias)
+                .copied();
+            (now != order.expected).then(|| {
+                let named = |version: Option<crate::domain::id::Version>| {
+                    version.map_or_else(|| "nothing".to_owned(), |v| v.to_string())
+                };
+                Clean::from(format!(
+                    "alias `{}` points to {} now, you saw {}",
+                    order.alias,
+                    named(now),
+                    named(order.expected)
+                ))
+            })
+        }
+    }
+}
+
+fn rollout_moved(world: &World, order: &RolloutOrder) -> Option<Clean> {
+    let known = world.rollouts.get(&order.target)?;
+    if known.current_hash != order.seen.pod_hash {
+        return Some(Clean::from(format!(
+            "rollout {} is on another revision now",
+            order.target
+        )));
+    }
+    if known.step != order.seen.step {
+        let at = |step: Option<u32>| {
+            step.map_or_else(|| "no step".to_owned(), |step| format!("step {step}"))
+        };
+        return Some(Clean::from(format!(
+            "rollout {} is at {} now, you saw {}",
+            order.target,
+            at(known.step),
+            at(order.seen.step)
+        )));
+    }
+    None
+}
+
+fn approval_moved(world: &World, order: &ApprovalOrder) -> Option<Clean> {
+    let Some(known) = world.approvals.get(&order.approval) else {
+        return Some(Clean::from(format!(
+            "`{}` no longer waits for approval",
+            order.seen.environment
+        )));
+    };
+    if known.attempt != order.seen.attempt || known.head_sha != order.seen.head_sha {
+        return Some("the run was started again meanwhile".into());
+    }
+    None
+}

@@ -1,0 +1,425 @@
+//! Everything believed, with the age and the proof of each belief.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Deref,
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    domain::{
+        Timestamp,
+        action::{ActionKind, Order, Receipt, Subject},
+        approval::{PendingApproval, Review},
+        backend::{Budget, ErrorKind, Server},
+        catalog::Catalog,
+        id::{
+            ApprovalId, BackendId, EnvironmentName, JobId, ModelId, PlanId, ReleaseId, RunId,
+            ServiceName, TargetId, Version,
+        },
+        measure::{Arm, Measure, MetricId, Series},
+        model::{ModelRun, ModelVersion, RegisteredModel},
+        observation::{ActionOutcome, Basis, PlanStart, Scope},
+        permit::{Identity, Permit},
+        pipeline::{Job, Run},
+        rollout::Rollout,
+        text::Clean,
+        verdict::Decision,
+    },
+    engine::{
+        lane::Lane,
+        release::{Anchor, Release},
+    },
+};
+
+/// How many instant values of one metric are kept for N-of-M rules.
+pub const RECENT: usize = 64;
+/// How many ended plans and messages are kept for the screens; the ledger keeps all.
+pub const KEPT: usize = 500;
+
+/// Recent instant values of each metric and arm, oldest first.
+pub type Recent = BTreeMap<(MetricId, Arm), VecDeque<Arc<Measure>>>;
+/// Service and environment: one row of the fleet.
+pub type LaneId = (ServiceName, EnvironmentName);
+
+/// Everything believed. Cloning copies pointers; only what a batch touches is
+/// copied for real.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// Counts published worlds.
+    pub revision: u64,
+    /// The configuration in force.
+    pub catalog: Arc<Catalog>,
+    /// How each backend is doing.
+    pub backends: BTreeMap<BackendId, BackendState>,
+    /// Last proof and last failure of each scope.
+    pub scopes: BTreeMap<Scope, ScopeState>,
+    /// Runs.
+    pub runs: Table<RunId, Run>,
+    /// Jobs.
+    pub jobs: Table<JobId, Job>,
+    /// Gates that wait for people.
+    pub approvals: Table<ApprovalId, PendingApproval>,
+    /// Answers people gave.
+    pub reviews: Table<ApprovalId, Review>,
+    /// Registered models.
+    pub models: Table<ModelId, RegisteredModel>,
+    /// Versions.
+    pub versions: Table<(ModelId, Version), ModelVersion>,
+    /// The runs behind versions.
+    pub model_runs: Table<(ModelId, Version), ModelRun>,
+    /// Rollouts.
+    pub rollouts: Table<TargetId, Rollout>,
+    /// Newest instant values.
+    pub measures: Table<(MetricId, Arm), Measure>,
+    /// Recent instant values, oldest first, one per distinct instant.
+    pub recent: Arc<Recent>,
+    /// Values over time.
+    pub series: Table<(MetricId, Arm), Series>,
+    /// What may be done.
+    pub permits: Arc<BTreeMap<(Subject, ActionKind), Permit>>,
+    /// Who we are, per backend.
+    pub identities: BTreeMap<BackendId, Identity>,
+    /// Revisions seen holding all traffic, oldest first, per rollout.
+    pub held_full: Arc<BTreeMap<TargetId, Vec<HeldFull>>>,
+    /// Releases.
+    pub releases: Arc<BTreeMap<ReleaseId, Arc<Release>>>,
+    /// Which release each anchor belongs to; ids stay for ever.
+    pub minted: Arc<BTreeMap<(ServiceName, Anchor), ReleaseId>>,
+    /// Ids that turned out to name a release already known by another.
+    pub merged: Arc<BTreeMap<ReleaseId, ReleaseId>>,
+    /// One row per service and environment.
+    pub lanes: Arc<BTreeMap<LaneId, Lane>>,
+    /// Decisions.
+    pub decisions: Arc<BTreeMap<(ReleaseId, EnvironmentName), Arc<Decision>>>,
+    /// Plans of ours, running and ended.
+    pub plans: Arc<BTreeMap<PlanId, PlanRecord>>,
+    /// What people should know, oldest first.
+    pub messages: Arc<VecDeque<Message>>,
+    /// Services whose facts changed since they were last judged.
+    pub dirty: BTreeSet<ServiceName>,
+}
+
+/// A table of beliefs; copied only when written.
+#[derive(Clone, Debug)]
+pub struct Table<K, V>(Arc<BTreeMap<K, Known<V>>>);
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self(Arc::new(BTreeMap::new()))
+    }
+}
+
+impl<K, V> Deref for Table<K, V> {
+    type Target = BTreeMap<K, Known<V>>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<K: Clone + Ord, V> Table<K, V> {
+    /// The table to write to.
+    pub fn edit(&mut self) -> &mut BTreeMap<K, Known<V>> {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+/// One belief.
+#[derive(Debug)]
+pub struct Known<V> {
+    /// What is believed.
+    pub value: Arc<V>,
+    /// Which scope told it; that scope's proof is this belief's age.
+    pub scope: Scope,
+    /// How the last answer that contained it came.
+    pub basis: Basis,
+    /// When that answer arrived.
+    pub at: Timestamp,
+    /// When the value last differed from the one before.
+    pub changed_at: Timestamp,
+}
+
+// By hand, because a derive would ask for `V: Clone`.
+impl<V> Clone for Known<V> {
+    fn clone(&self) -> Self {
+        Self {
+            value: Arc::clone(&self.value),
+            scope: self.scope.clone(),
+            basis: self.basis,
+            at: self.at,
+            changed_at: self.changed_at,
+        }
+    }
+}
+
+impl<V> Deref for Known<V> {
+    type Target = V;
+    fn deref(&self) -> &V {
+        &self.value
+    }
+}
+
+/// Last proof and last failure of a scope.
+#[derive(Clone, Debug, Default)]
+pub struct ScopeState {
+    /// When the newest answer about it arrived.
+    pub proved_at: Option<Timestamp>,
+    /// When the request behind the newest *asked* answer began.
+    pub asked_at: Option<Timestamp>,
+    /// The failure since then, if any.
+    pub trouble: Option<Trouble>,
+}
+
+/// A failure that no later answer has healed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What kind.
+    pub kind: ErrorKind,
+    /// The backend's words.
+    pub message: Clean,
+    /// Since when it has been failing.
+    pub since: Timestamp,
+    /// When it last failed.
+    pub last: Timestamp,
+    /// When it will be asked again.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// How a backend is doing.
+#[derive(Clone, Debug, Default)]
+pub struct BackendState {
+    /// Newest answer about anything.
+    pub answered_at: Option<Timestamp>,
+    /// The newest failure that no later answer has healed.
+    pub trouble: Option<Trouble>,
+    /// What is left of its request budget.
+    pub budget: Option<Budget>,
+    /// What it says about itself.
+    pub server: Option<Server>,
+}
+
+/// Whether a backend's word can be relied on now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Liveness {
+    /// Answered within its limit.
+    Live,
+    /// Past its limit.
+    Late,
+    /// Failing, or past three limits.
+    Silent,
+    /// Not heard from yet.
+    Awaited,
+    /// Not configured.
+    Off,
+}
+
+impl Liveness {
+    /// The word on screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Late => "late",
+            Self::Silent => "silent",
+            Self::Awaited => "awaited",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// A revision that was seen holding all traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldFull {
+    /// Its pod-template hash.
+    pub hash: Clean,
+    /// First seen so.
+    pub from: Timestamp,
+    /// Last seen so.
+    pub until: Timestamp,
+}
+
+/// A plan as it is remembered.
+#[derive(Clone, Debug)]
+pub struct PlanRecord {
+    /// Which.
+    pub id: PlanId,
+    /// Its head.
+    pub start: Arc<PlanStart>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Its steps.
+    pub steps: Vec<StepRecord>,
+    /// How it ended, if it has.
+    pub ended: Option<(Timestamp, ActionOutcome, Clean)>,
+}
+
+/// A step of a plan as it is remembered.
+#[derive(Clone, Debug)]
+pub struct StepRecord {
+    /// What was ordered.
+    pub order: Order,
+    /// How far it has come.
+    pub state: StepState,
+    /// When it was nudged, if it was.
+    pub nudged_at: Option<Timestamp>,
+}
+
+/// How far a step has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepState {
+    /// Not begun.
+    Waiting,
+    /// Going out; the intent is on disk.
+    Sending {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Answered, effect not seen yet.
+    Answered {
+        /// What the backend said; `Err` = not known whether it took it.
+        receipt: Result<Receipt, Clean>,
+        /// When the send returned.
+        returned_at: Timestamp,
+    },
+    /// Effect seen.
+    Seen {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Something people should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// When.
+    pub at: Timestamp,
+    /// How much it matters.
+    pub weight: MessageWeight,
+    /// About whom (a backend, a service, a plan).
+    pub about: Clean,
+    /// What.
+    pub text: Clean,
+}
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MessageWeight {
+    /// Good to know.
+    Note,
+    /// Worth a look.
+    Warning,
+    /// Something failed.
+    Trouble,
+}
+
+impl World {
+    /// When the scope of a belief was last proved: its age, for a calm object
+    /// as for a busy one.
+    pub fn proved_at<V>(&self, known: &Known<V>) -> Timestamp {
+        self.scopes
+            .get(&known.scope)
+            .and_then(|scope| scope.proved_at)
+            .map_or(known.at, |proved| proved.max(known.at))
+    }
+
+    /// How long ago a belief was last proved.
+    pub fn age<V>(&self, known: &Known<V>, now: Timestamp) -> Duration {
+        (now - self.proved_at(known)).to_std().unwrap_or_default()
+    }
+
+    /// Whether a backend's word can be relied on.
+    pub fn liveness(&self, backend: &BackendId, now: Timestamp) -> Liveness {
+        let Some(spec) = self.catalog.backends.get(backend) else {
+            return Liveness::Off;
+        };
+        let Some(state) = self.backends.get(backend) else {
+            return Liveness::Awaited;
+        };
+        let limit = spec.limit();
+        let Some(answered_at) = state.answered_at else {
+            return if state.trouble.is_some() {
+                Liveness::Silent
+            } else {
+                Liveness::Awaited
+            };
+        };
+        let age = (now - answered_at).to_std().unwrap_or_default();
+        let failing = state.trouble.is_some() && age > spec.cadence;
+        if age > limit * 3 || failing {
+            Liveness::Silent
+        } else if age > limit {
+            Liveness::Late
+        } else {
+            Liveness::Live
+        }
+    }
+
+    /// The release an id names, also under an id it once had.
+    pub fn release(&self, id: &ReleaseId) -> Option<&Arc<Release>> {
+        self.releases.get(self.merged.get(id).unwrap_or(id))
+    }
+
+    /// The decision about a release in an environment.
+    pub fn decision(
+        &self,
+        id: &ReleaseId,
+        environment: &EnvironmentName,
+    ) -> Option<&Arc<Decision>> {
+        let id = self.merged.get(id).unwrap_or(id);
+        self.decisions.get(&(id.clone(), environment.clone()))
+    }
+
+    /// The permit for an action, while it counts.
+    pub fn permit(&self, subject: &Subject, kind: ActionKind, now: Timestamp) -> Option<&Permit> {
+        self.permits
+            .get(&(subject.clone(), kind))
+            .filter(|permit| now < permit.until)
+    }
+
+    /// Jobs of a run, its newest attempt only, in the order they were listed.
+    pub fn jobs_of(&self, run: &RunId) -> Vec<&Known<Job>> {
+        let first = JobId {
+            run: run.clone(),
+            id: 0,
+        };
+        let all: Vec<&Known<Job>> = self
+            .jobs
+            .range(first..)
+            .take_while(|(id, _)| id.run == *run)
+            .map(|(_, job)| job)
+            .collect();
+        let newest = all.iter().map(|job| job.attempt).max().unwrap_or(0);
+        all.into_iter()
+            .filter(|job| job.attempt == newest)
+            .collect()
+    }
+
+    /// Gates of a run that wait for a person.
+    pub fn approvals_of(&self, run: &RunId) -> Vec<&Known<PendingApproval>> {
+        let first = ApprovalId {
+            run: run.clone(),
+            environment: 0,
+        };
+        self.approvals
+            .range(first..)
+            .take_while(|(id, _)| id.run == *run)
+            .map(|(_, approval)| approval)
+            .collect()
+    }
+
+    /// The plan that is acting on a subject now, if any.
+    pub fn running_plan(&self, subject: &Subject) -> Option<&PlanRecord> {
+        self.plans
+            .values()
+            .find(|plan| plan.ended.is_none() && plan.start.subject == *subject)
+    }
+
+    /// Adds a message, forgetting the oldest beyond what is kept.
+    pub fn say(&mut self, message: Message) {
+        let messages = Arc::make_mut(&mut self.messages);
+        if messages.len() >= KEPT {
+            messages.pop_front();
+        }
+        messages.push_back(message);
+    }
+}
