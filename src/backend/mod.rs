@@ -9,6 +9,7 @@ pub mod error;
 pub mod http;
 pub mod secret;
 pub mod settings;
+pub mod supervise;
 pub mod tls;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
