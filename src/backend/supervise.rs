@@ -196,10 +196,9 @@ impl Runner {
                     _ if self.is_urgent(&new) && looks == 0 => started,
                     _ if new.refresh != refresh => started + LEAST_GAP,
                     _ => {
-                        let burst = BURST.get(looks.wrapping_sub(1)).or(BURST.last());
-                        let most = burst.filter(|_| looks > 0).copied();
                         let wait = rest.wait(&*poll, &new, spread);
-                        ended + wait.min(most.unwrap_or(wait))
+                        let most = burst_pause(looks).filter(|_| self.is_urgent(&new));
+                        ended + most.map_or(wait, |most| wait.min(most))
                     }
                 };
                 select! {
@@ -335,6 +334,12 @@ fn rest_after(failures: u32, told: Option<Duration>, spread: f64) -> Rest {
         Some(told) => Rest::Told(told.max(back_off(failures))),
         None => Rest::BackOff(back_off(failures).mul_f64(spread)),
     }
+}
+
+/// The longest rest after this many looks at an action under way.
+fn burst_pause(looks: usize) -> Option<Duration> {
+    let pause = BURST.get(looks.checked_sub(1)?);
+    pause.or(BURST.last()).copied()
 }
 
 fn only_failures(told: &[Observation]) -> bool {
