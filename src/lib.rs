@@ -17,3 +17,4 @@ pub mod backend;
 pub mod domain;
 pub mod engine;
 pub mod sim;
+pub mod store;

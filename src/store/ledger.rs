@@ -1,0 +1,411 @@
+//! The append-only file of everything the cockpit was asked to do.
+//!
+//! Each append takes the lock, reads what others have written, mends a torn
+//! tail, writes one line, waits until it is on disk and gives the lock back, so
+//! a second cockpit can always be opened. When an append returns, the line is
+//! there; when it fails, nothing may be sent on its strength.
+
+use std::{
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{
+    domain::{Timestamp, id::PlanId, text::Clean},
+    store::{
+        LedgerError, Paths, Reader, Record,
+        checkpoint::{self, Checkpoint, Kept},
+        entry::{Entry, EntryKind},
+        error::shown,
+        file::{self, Lock},
+        index::Index,
+        spool,
+        wire::{Line, Lost},
+        writer::Writer,
+    },
+};
+
+/// A ledger and this process's place in it.
+#[derive(Debug)]
+pub struct Ledger {
+    paths: Paths,
+    here: Writer,
+    index: Mutex<Index>,
+}
+
+/// A line that is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its number.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: Clean,
+}
+
+/// Whether an intent may go ahead.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Admission {
+    /// Its line is on disk.
+    Written(Written),
+    /// Another plan acts on the same subject and has not ended. Nothing was written.
+    Busy(First),
+    /// A brake was pulled on something this plan touches since it began. Nothing was written.
+    Overtaken(First),
+}
+
+/// Who was first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct First {
+    /// Their intent.
+    pub intent: Record,
+    /// Whether the process that wrote it still lives. If not, it has to be
+    /// settled by looking before anything else is done.
+    pub alive: bool,
+}
+
+impl fmt::Display for First {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Record {
+            actor,
+            verb,
+            at,
+            writer,
+            ..
+        } = &self.intent;
+        write!(f, "{actor} was first: `{verb}`")?;
+        if let Some(subject) = &self.intent.subject {
+            write!(f, " on {subject}")?;
+        }
+        if let Some(at) = at {
+            write!(f, " since {}", at.format("%H:%M:%SZ"))?;
+        }
+        write!(f, " (process {} on {}", writer.pid, writer.host)?;
+        f.write_str(if self.alive {
+            ")"
+        } else {
+            ", which has ended; it is settled by looking)"
+        })
+    }
+}
+
+/// Where a brake was written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the ledger, as it should be.
+    Ledger(Written),
+    /// In a spool, because the ledger could not be written.
+    Spool {
+        /// Which.
+        path: PathBuf,
+        /// Why not in the ledger.
+        why: LedgerError,
+    },
+}
+
+/// A brake could be written down nowhere. It is not sent; the person gets the
+/// command to do it by hand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{ledger}; and no spool could be written{}", list(.spools))]
+pub struct Stranded {
+    /// Why not in the ledger.
+    pub ledger: LedgerError,
+    /// Why not in each spool.
+    pub spools: Vec<LedgerError>,
+}
+
+fn list(troubles: &[LedgerError]) -> String {
+    let mut text = String::new();
+    for trouble in troubles {
+        text.push_str("; ");
+        text.push_str(&trouble.to_string());
+    }
+    text
+}
+
+impl Ledger {
+    /// The ledger at these paths, written to by `here`. Touches nothing yet.
+    pub fn new(paths: Paths, here: Writer) -> Self {
+        Self {
+            paths,
+            here,
+            index: Mutex::default(),
+        }
+    }
+
+    /// Where its file is.
+    pub fn path(&self) -> &Path {
+        &self.paths.ledger
+    }
+
+    /// Reads its lines.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.paths.ledger.clone())
+    }
+
+    /// Appends one entry; when it returns, the line is on disk. For outcomes,
+    /// nudges, refusals and notes, and for the intents of brakes, which nobody's
+    /// unfinished action may stop.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was written, or not all of it; nothing may be sent.
+    pub fn append(&self, entry: &Entry, now: Timestamp) -> Result<Written, LedgerError> {
+        self.hold(now)?.write(Line::of(entry, &self.here, now))
+    }
+
+    /// Appends an intent unless another plan is at work on the same subject, or
+    /// a brake was pulled meanwhile on what this plan touches. The look and the
+    /// write happen under one lock, so of two such intents exactly one is
+    /// written, over all processes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::append`].
+    pub fn append_unless_busy(
+        &self,
+        entry: &Entry,
+        now: Timestamp,
+    ) -> Result<Admission, LedgerError> {
+        let mut held = self.hold(now)?;
+        let first = |intent: &Record| First {
+            intent: intent.clone(),
+            alive: intent.writer.is_alive(&self.here, intent.at, now),
+        };
+        if let Some(brake) = entry
+            .plan
+            .as_ref()
+            .and_then(|plan| held.index.brake_since(plan))
+        {
+            return Ok(Admission::Overtaken(first(brake)));
+        }
+        let subject = entry
+            .order
+            .as_ref()
+            .map(crate::domain::action::Order::subject);
+        let other = subject.and_then(|subject| held.index.first_on(&subject, entry.plan.as_ref()));
+        if let Some(other) = other {
+            return Ok(Admission::Busy(first(other)));
+        }
+        held.write(Line::of(entry, &self.here, now))
+            .map(Admission::Written)
+    }
+
+    /// Appends an entry of a brake; when the ledger cannot be written, to a
+    /// spool in another folder.
+    ///
+    /// # Errors
+    ///
+    /// It could be written nowhere.
+    pub fn append_or_spool(&self, entry: &Entry, now: Timestamp) -> Result<Place, Stranded> {
+        let why = match self.append(entry, now) {
+            Ok(written) => return Ok(Place::Ledger(written)),
+            Err(why) => why,
+        };
+        match spool::write(&self.paths.spools, entry, &self.here, now) {
+            Ok(path) => Ok(Place::Spool { path, why }),
+            Err(spools) => Err(Stranded {
+                ledger: why,
+                spools,
+            }),
+        }
+    }
+
+    /// Takes over what is in the spools, and says how many lines that were.
+    /// Taking over twice is harmless: each line is known by its hash.
+    ///
+    /// # Errors
+    ///
+    /// The ledger or a spool could not be read or written; what was not taken
+    /// over stays where it is.
+    pub fn absorb_spools(&self, now: Timestamp) -> Result<usize, LedgerError> {
+        let mut taken = 0;
+        for path in &self.paths.spools {
+            let Some(spool) = spool::Opened::open(path)? else {
+                continue;
+            };
+            let mut held = self.hold(now)?;
+            for line in spool.lines() {
+                match line {
+                    Ok((_, hash)) if held.index.has_absorbed(&hash) => continue,
+                    Ok((line, hash)) => held.write(Line {
+                        spooled: Some(hash),
+                        ..line
+                    })?,
+                    Err(torn) => {
+                        let mut line = Line::bare(EntryKind::Note.word(), &self.here, now);
+                        line.note = format!(
+                            "a line of the spool `{}` could not be read: {}",
+                            shown(path),
+                            Clean::bytes(torn)
+                        );
+                        held.write(line)?
+                    }
+                };
+                taken += 1;
+            }
+            spool.empty(path)?;
+        }
+        Ok(taken)
+    }
+
+    /// Intents without outcome whose writer has died, oldest first. They have to
+    /// be settled by looking; those of living writers are theirs.
+    ///
+    /// # Errors
+    ///
+    /// The ledger could not be read.
+    pub fn unsettled(&self, now: Timestamp) -> Result<Vec<Record>, LedgerError> {
+        let index = self.look()?;
+        Ok(index
+            .open()
+            .into_iter()
+            .filter(|intent| !intent.writer.is_alive(&self.here, intent.at, now))
+            .cloned()
+            .collect())
+    }
+
+    /// The brake that was pulled on something `plan` touches since it began,
+    /// if one was: the plan must stop before its next step.
+    ///
+    /// # Errors
+    ///
+    /// The ledger could not be read.
+    pub fn overtaken(&self, plan: &PlanId) -> Result<Option<Record>, LedgerError> {
+        Ok(self.look()?.brake_since(plan).cloned())
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index
+            .lock()
+            .unwrap_or_else(|poisoned: PoisonError<_>| {
+                // Whoever panicked may have left half an update: read all of it again.
+                let mut index = poisoned.into_inner();
+                *index = Index::default();
+                index
+            })
+    }
+
+    /// The index brought up to date without the lock: a line that is being
+    /// written at this moment is not seen.
+    fn look(&self) -> Result<MutexGuard<'_, Index>, LedgerError> {
+        let mut index = self.index();
+        let trouble = |error| LedgerError::io("read", &self.paths.ledger, &error);
+        match File::open(&self.paths.ledger) {
+            Ok(file) => {
+                index.catch_up(&file).map_err(trouble)?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => *index = Index::default(),
+            Err(error) => return Err(trouble(error)),
+        }
+        Ok(index)
+    }
+
+    /// Takes the lock and leaves the file ready for the next line.
+    fn hold(&self, now: Timestamp) -> Result<Held<'_>, LedgerError> {
+        let path = &self.paths.ledger;
+        file::make_folder(path)?;
+        let mut index = self.index();
+        let lock = Lock::take(path)?;
+        let file = file::open(path)?;
+        let fresh = index.end == 0;
+        let torn = index
+            .catch_up(&file)
+            .map_err(|error| LedgerError::io("read", path, &error))?;
+        let mut held = Held {
+            path,
+            index,
+            file,
+            checkpoint: checkpoint::path_of(path),
+            _lock: lock,
+        };
+        held.mend(torn, fresh, &self.here, now)?;
+        Ok(held)
+    }
+}
+
+/// The ledger while its lock is held.
+struct Held<'a> {
+    path: &'a Path,
+    index: MutexGuard<'a, Index>,
+    file: File,
+    checkpoint: PathBuf,
+    _lock: Lock,
+}
+
+impl Held<'_> {
+    /// Writes the next line.
+    fn write(&mut self, line: Line) -> Result<Written, LedgerError> {
+        self.write_as(self.index.seq + 1, line)
+    }
+
+    fn write_as(&mut self, seq: u64, line: Line) -> Result<Written, LedgerError> {
+        if !self.index.sound {
+            return Err(LedgerError::Broken {
+                path: shown(self.path),
+                line: self.index.lines,
+            });
+        }
+        let (text, hash) = line.chained(seq, &self.index.hash);
+        file::append(&mut self.file, self.path, self.index.end, &text)?;
+        self.index.take(text.as_bytes());
+        checkpoint::write(
+            &self.checkpoint,
+            &Checkpoint {
+                seq,
+                hash: hash.clone(),
+            },
+        )?;
+        Ok(Written {
+            seq,
+            hash: Clean::name(&hash),
+        })
+    }
+
+    /// Sets a torn tail aside and names what is missing, each by a line.
+    fn mend(
+        &mut self,
+        torn: u64,
+        fresh: bool,
+        here: &Writer,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let kept = match checkpoint::read(&self.checkpoint) {
+            Kept::Here(kept) => Some(kept),
+            Kept::Nothing | Kept::Unreadable => None,
+        };
+        let newest = kept.as_ref().map_or(0, |kept| kept.seq).max(self.index.seq);
+        let lost = if torn > 0 {
+            Some(file::set_aside(
+                &mut self.file,
+                self.path,
+                self.index.end,
+                newest + 1,
+            )?)
+        } else if fresh {
+            file::set_aside_before(self.path, newest + 1)
+        } else {
+            None
+        };
+        if let Some(kept) = kept.filter(|kept| self.index.seq < kept.seq) {
+            let missing = Lost {
+                from: Some(self.index.seq + 1),
+                to: Some(kept.seq),
+                hash: kept.hash,
+                ..Lost::default()
+            };
+            let mut line = Line::bare("gap", here, now);
+            "the lines named were here and are missing".clone_into(&mut line.note);
+            line.lost = Some(missing);
+            self.write_as(kept.seq + 1, line)?;
+        }
+        if let Some(lost) = lost {
+            let mut line = Line::bare("torn", here, now);
+            "a write had been cut short; its bytes were set aside".clone_into(&mut line.note);
+            line.lost = Some(lost);
+            self.write(line)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! Where brakes are written down when the ledger cannot be.
+//!
+//! A brake must not wait for a full disk. Its lines go to the first spool that
+//! takes them and are taken over into the ledger once it can be written again.
+//! Spooled lines are sealed by their own hash but stand in no chain.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use crate::{
+    domain::Timestamp,
+    store::{LedgerError, chain, entry::Entry, file, wire::Line, writer::Writer},
+};
+
+/// Writes an entry to the first spool that takes it, and says which that was.
+/// When none does, says why for each.
+pub(super) fn write(
+    spools: &[PathBuf],
+    entry: &Entry,
+    writer: &Writer,
+    now: Timestamp,
+) -> Result<PathBuf, Vec<LedgerError>> {
+    let (text, _) = Line::of(entry, writer, now).sealed();
+    let mut troubles = Vec::new();
+    for spool in spools {
+        match write_to(spool, &text) {
+            Ok(()) => return Ok(spool.clone()),
+            Err(trouble) => troubles.push(trouble),
+        }
+    }
+    Err(troubles)
+}
+
+fn write_to(spool: &Path, text: &str) -> Result<(), LedgerError> {
+    file::make_folder(spool)?;
+    owned_by_us(spool)?;
+    let trouble = |error| LedgerError::io("write", spool, &error);
+    let mut file = file::private()
+        .append(true)
+        .create(true)
+        .open(spool)
+        .map_err(trouble)?;
+    file.lock().map_err(trouble)?;
+    file.write_all(text.as_bytes()).map_err(trouble)?;
+    file.sync_all().map_err(trouble)
+}
+
+/// A folder that others may write to could hold anything.
+fn owned_by_us(spool: &Path) -> Result<(), LedgerError> {
+    #[cfg(unix)]
+    if let Some(folder) = spool.parent() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let trouble = |error| LedgerError::io("trust", folder, &error);
+        let mode = fs::metadata(folder).map_err(trouble)?.permissions().mode();
+        if mode & 0o022 != 0 {
+            return Err(trouble(std::io::Error::other("others may write to it")));
+        }
+    }
+    Ok(())
+}
+
+/// A spool that is being taken over; locked until dropped.
+pub(super) struct Opened {
+    file: File,
+    lines: Vec<Vec<u8>>,
+}
+
+impl Opened {
+    /// Opens and locks a spool; `None` when there is nothing in it.
+    pub(super) fn open(spool: &Path) -> Result<Option<Self>, LedgerError> {
+        let trouble = |error| LedgerError::io("read", spool, &error);
+        match fs::metadata(spool) {
+            Ok(about) if about.len() > 0 => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(trouble(error)),
+        }
+        owned_by_us(spool)?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(spool)
+            .map_err(trouble)?;
+        file.lock().map_err(trouble)?;
+        let bytes = fs::read(spool).map_err(trouble)?;
+        let lines = bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect();
+        Ok(Some(Self { file, lines }))
+    }
+
+    /// Its lines, each with its hash, or as it is when it is not whole.
+    pub(super) fn lines(&self) -> impl Iterator<Item = Result<(Line, String), &[u8]>> {
+        self.lines.iter().map(|text| {
+            let whole = || {
+                let value: Value = serde_json::from_slice(text).ok()?;
+                let line: Line = serde_json::from_value(value.clone()).ok()?;
+                let sound = chain::hash_of(&value).ok()? == line.hash;
+                sound.then(|| (line.clone(), line.hash))
+            };
+            whole().ok_or(text.as_slice())
+        })
+    }
+
+    /// Empties it, once everything has been taken over.
+    pub(super) fn empty(self, spool: &Path) -> Result<(), LedgerError> {
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.sync_all())
+            .map_err(|error| LedgerError::io("empty", spool, &error))
+    }
+}
