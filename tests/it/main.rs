@@ -6,4 +6,6 @@
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod support;
