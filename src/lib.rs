@@ -13,6 +13,7 @@
 //!   sim                          the demo's outside world; knows nothing above
 //! ```
 
+pub mod app;
 pub mod backend;
 pub mod domain;
 pub mod engine;

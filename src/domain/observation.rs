@@ -31,6 +31,13 @@ pub enum Observation {
     Failure(Failure),
     /// Something happened to a plan of ours.
     Plan(PlanEvent),
+    /// Something people should know that has no better place.
+    Note {
+        /// When.
+        at: Timestamp,
+        /// What.
+        text: Clean,
+    },
 }
 
 /// What part of a backend an answer speaks for. A complete answer removes what

@@ -59,7 +59,8 @@ pub struct Consent {
 pub struct Cleared {
     plan: Plan,
     decision: Option<std::sync::Arc<Decision>>,
-    overridden: bool,
+    overridden: Option<Clean>,
+    reason: Option<Clean>,
 }
 
 impl Cleared {
@@ -73,9 +74,23 @@ impl Cleared {
         self.decision.as_deref()
     }
 
-    /// Whether a rule was overridden.
-    pub fn is_override(&self) -> bool {
-        self.overridden
+    /// The rule that was gone past on purpose, if one was.
+    pub fn overridden(&self) -> Option<&Clean> {
+        self.overridden.as_ref()
+    }
+
+    /// Why it was gone past, in the person's words.
+    pub fn reason(&self) -> Option<&Clean> {
+        self.reason.as_ref()
+    }
+
+    fn plain(world: &World, plan: &Plan) -> Self {
+        Self {
+            plan: plan.clone(),
+            decision: decision_of(world, plan),
+            overridden: None,
+            reason: None,
+        }
     }
 }
 
@@ -123,6 +138,8 @@ pub enum Refusal {
     },
     /// The policy does not allow going past it at all.
     Forbidden(Clean),
+    /// It could not be written down first, so it is not sent.
+    NotWritten(Clean),
 }
 
 impl Refusal {
@@ -143,7 +160,8 @@ impl fmt::Display for Refusal {
             | Self::Denied(what)
             | Self::Moved(what)
             | Self::Busy(what)
-            | Self::Forbidden(what) => f.write_str(what),
+            | Self::Forbidden(what)
+            | Self::NotWritten(what) => f.write_str(what),
             Self::Mode(Mode::ReadOnly) => f.write_str("read-only: nothing acts here"),
             Self::Mode(Mode::Brake) => f.write_str(
                 "BRAKE: only hold, abort, roll back and reject act; `:rw` opens the rest",
@@ -221,11 +239,7 @@ pub fn clear(
     permitted(world, plan, now)?;
     unmoved(world, plan)?;
     if plan.class == Class::Brake {
-        return Ok(Cleared {
-            plan: plan.clone(),
-            decision: decision_of(world, plan),
-            overridden: false,
-        });
+        return Ok(Cleared::plain(world, plan));
     }
     if let Some(other) = world.running_plan(&plan.subject) {
         return Err(Refusal::Busy(Clean::from(format!(
@@ -241,11 +255,7 @@ pub fn clear(
         backends_live(world, plan, now)?;
     }
     if plan.class == Class::Neutral {
-        return Ok(Cleared {
-            plan: plan.clone(),
-            decision: decision_of(world, plan),
-            overridden: false,
-        });
+        return Ok(Cleared::plain(world, plan));
     }
     decided(world, plan, consent)
 }
@@ -388,12 +398,12 @@ fn decided(world: &World, plan: &Plan, consent: &Consent) -> Result<Cleared, Ref
             consent,
         )?;
     }
-    if let Some(rule) = plan
+    let rule = plan
         .bends
         .clone()
-        .or_else(|| past_decision.then(|| Clean::from(word.text())))
-    {
-        bent(plan, consent, &rule)?;
+        .or_else(|| past_decision.then(|| Clean::from(word.text())));
+    if let Some(rule) = &rule {
+        bent(plan, consent, rule)?;
     }
     let warnings: Vec<Clean> = decision
         .iter()
@@ -410,10 +420,16 @@ fn decided(world: &World, plan: &Plan, consent: &Consent) -> Result<Cleared, Ref
     if word == Word::GoWithWarnings && !consent.warnings {
         return Err(Refusal::Warnings(warnings));
     }
+    let reason = consent
+        .bend
+        .as_ref()
+        .filter(|_| rule.is_some())
+        .map(|(_, reason)| reason.clone());
     Ok(Cleared {
         plan: plan.clone(),
         decision,
-        overridden: past_decision,
+        overridden: rule,
+        reason,
     })
 }
 

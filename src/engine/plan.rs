@@ -290,10 +290,10 @@ fn before_send(plan: &PlanRecord, index: usize, world: &World, now: Timestamp) -
     let Some(step) = plan.steps.get(index) else {
         return Next::Done;
     };
-    // A later step acts on what the earlier ones brought about, so its
-    // precondition is what the world shows now; only the object must be the same.
+    // A later step acts on what the earlier ones brought about, so only the
+    // object and the revision must still be those that were agreed to.
     if index > 0
-        && let Some(why) = verify::replaced(world, &step.order)
+        && let Some(why) = verify::overtaken(world, &step.order)
     {
         return Next::Stuck(Stuck::Moved(why));
     }

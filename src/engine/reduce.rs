@@ -36,6 +36,12 @@ pub fn reduce(world: &mut World, observation: &Observation) {
         Observation::Batch(batch) => take_batch(world, batch),
         Observation::Failure(failure) => take_failure(world, failure),
         Observation::Plan(event) => take_plan(world, event),
+        Observation::Note { at, text } => world.say(Message {
+            at: *at,
+            weight: MessageWeight::Warning,
+            about: "gonogo".into(),
+            text: text.clone(),
+        }),
     }
 }
 

@@ -204,6 +204,36 @@ pub fn replaced(world: &World, order: &Order) -> Option<Clean> {
     }
 }
 
+/// A later step's order with the precondition the world shows now: the step
+/// index an earlier step of the same plan has moved on. The revision stays what
+/// was agreed to.
+pub fn refreshed(world: &World, order: &Order) -> Order {
+    let mut fresh = order.clone();
+    if let Order::Rollout(rollout) = &mut fresh
+        && let Some(known) = world.rollouts.get(&rollout.target)
+    {
+        rollout.seen.step = known.step;
+    }
+    fresh
+}
+
+/// Why a later step must not be sent any more: the object or the revision it
+/// was agreed for is another one now.
+pub fn overtaken(world: &World, order: &Order) -> Option<Clean> {
+    replaced(world, order).or_else(|| {
+        let Order::Rollout(order) = order else {
+            return None;
+        };
+        let known = world.rollouts.get(&order.target)?;
+        (known.current_hash != order.seen.pod_hash).then(|| {
+            Clean::from(format!(
+                "rollout {} is on another revision now",
+                order.target
+            ))
+        })
+    })
+}
+
 /// What moved since the person looked, for orders that must act on what was seen.
 pub fn moved(world: &World, order: &Order) -> Option<Clean> {
     match order {

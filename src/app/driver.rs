@@ -1,0 +1,296 @@
+//! Drives one cleared plan to its end: look, write down, send once, look again.
+//!
+//! What to do next is decided by [`crate::engine::plan::next`] from the world;
+//! this file only does it. Every send has its intent on disk before it, and
+//! nothing is called done because a backend said "accepted".
+
+use std::sync::Arc;
+
+use tokio::time::sleep;
+
+use crate::{
+    app::{desk::Desk, entry, kill::KillPoint},
+    backend::{BackendError, ErrorKind},
+    domain::{
+        action::{Order, Receipt, RolloutAction, RolloutOrder},
+        id::PlanId,
+        observation::{ActionOutcome, PlanProgress},
+        text::Clean,
+    },
+    engine::{
+        clear::Cleared,
+        plan::{self, Next, Stuck},
+        verify,
+        world::{PlanRecord, StepRecord, StepState, World},
+    },
+    store::{Admission, EntryKind},
+};
+
+/// Drives `cleared` under the name `id`. Its first intent is on disk already,
+/// and the world has been told that it started.
+pub(super) async fn drive(desk: Arc<Desk>, id: PlanId, cleared: Cleared) {
+    let driver = Driver { desk, id, cleared };
+    let (outcome, note) = driver.run().await;
+    driver.close(outcome, note).await;
+}
+
+struct Driver {
+    desk: Arc<Desk>,
+    id: PlanId,
+    cleared: Cleared,
+}
+
+/// Why a step was not carried through.
+enum Halt {
+    /// It did not happen, and nothing of it can have.
+    Failed(Clean),
+    /// It may have happened and was not seen in time.
+    Unknown(Clean),
+    /// Another's brake, or a target that is no longer the same.
+    Stopped(Clean),
+}
+
+impl Driver {
+    async fn run(&self) -> (ActionOutcome, Clean) {
+        let mut worlds = self.desk.worlds();
+        let mut done = 0;
+        let mut sent = false;
+        let halt = loop {
+            let world = worlds.borrow_and_update().clone();
+            let Some(record) = world.plans.get(&self.id) else {
+                if worlds.changed().await.is_err() {
+                    break Halt::Unknown("gonogo is shutting down".into());
+                }
+                continue;
+            };
+            match plan::next(record, &world, self.desk.now()) {
+                Next::Done => return (ActionOutcome::Confirmed, Clean::default()),
+                Next::Record(step) => {
+                    done = step + 1;
+                    self.seen(step, record).await;
+                }
+                Next::Send(step) => match self.send(step, &world).await {
+                    Ok(()) => sent = true,
+                    Err(halt) => break halt,
+                },
+                Next::Nudge(step) => self.nudge(step, record, &world).await,
+                Next::Stuck(Stuck::NotSeen(why)) => {
+                    break Halt::Unknown(why);
+                }
+                Next::Stuck(Stuck::Moved(why)) => break Halt::Stopped(why),
+                Next::Wait(until) => {
+                    let pause = (until - self.desk.now()).to_std().unwrap_or_default();
+                    tokio::select! {
+                        changed = worlds.changed() => if changed.is_err() {
+                            break Halt::Unknown("gonogo is shutting down".into());
+                        },
+                        () = sleep(pause) => {}
+                    }
+                }
+            }
+        };
+        let partial = done > 0;
+        match halt {
+            Halt::Failed(why) if partial => (ActionOutcome::Partial, self.so_far(done, &why)),
+            Halt::Failed(why) => (ActionOutcome::Failed, why),
+            Halt::Unknown(why) => (ActionOutcome::Unknown, why),
+            Halt::Stopped(why) if partial => (ActionOutcome::Partial, self.so_far(done, &why)),
+            Halt::Stopped(why) if sent => (ActionOutcome::Unknown, why),
+            Halt::Stopped(why) => (ActionOutcome::Failed, why),
+        }
+    }
+
+    /// Whether each step has ledger lines of its own beside the plan's.
+    fn is_long(&self) -> bool {
+        self.cleared.plan().steps.len() > 1
+    }
+
+    fn so_far(&self, done: usize, why: &Clean) -> Clean {
+        let all = self.cleared.plan().steps.len();
+        Clean::from(format!("{done} of {all} steps done, then: {why}"))
+    }
+
+    /// Tells of a step and waits until the keeper has taken it in, so that the
+    /// next look does not decide on the world before it.
+    async fn tell_and_wait(
+        &self,
+        step: usize,
+        what: PlanProgress,
+        folded: fn(&StepRecord) -> bool,
+    ) {
+        self.tell(what).await;
+        let mut worlds = self.desk.worlds();
+        let is_in = |world: &Arc<World>| {
+            world
+                .plans
+                .get(&self.id)
+                .and_then(|plan| plan.steps.get(step))
+                .is_none_or(folded)
+        };
+        // An error means the keeper has gone: the next look notices it.
+        drop(worlds.wait_for(is_in).await);
+    }
+
+    /// Writes the intent, sends once, tells the answer.
+    async fn send(&self, step: usize, world: &World) -> Result<(), Halt> {
+        let Some(planned) = self.cleared.plan().steps.get(step) else {
+            return Ok(());
+        };
+        let order = if step == 0 {
+            planned.order.clone()
+        } else {
+            verify::refreshed(world, &planned.order)
+        };
+        // The only step of a plan has its intent already: that is how it was admitted.
+        if self.is_long() {
+            self.intend(step, &order, world).await?;
+        }
+        self.desk.kill(KillPoint::BeforeSend);
+        self.tell(PlanProgress::Sending { step }).await;
+        let answer = self.desk.send(&order).await;
+        self.desk.kill(KillPoint::AfterSend);
+        let receipt = match answer {
+            Ok(receipt) => Ok(receipt),
+            Err(error) if error.kind == ErrorKind::Ambiguous => Err(error.message),
+            Err(error) => {
+                let why = explain(&error);
+                if self.is_long() {
+                    self.write_outcome(Some(step), ActionOutcome::Failed, why.clone())
+                        .await;
+                }
+                return Err(Halt::Failed(why));
+            }
+        };
+        self.answered(step, receipt).await;
+        Ok(())
+    }
+
+    async fn answered(&self, step: usize, receipt: Result<Receipt, Clean>) {
+        let returned_at = self.desk.now();
+        let answered = PlanProgress::Answered {
+            step,
+            receipt,
+            returned_at,
+        };
+        self.tell_and_wait(step, answered, |step| {
+            matches!(
+                step.state,
+                StepState::Answered { .. } | StepState::Seen { .. }
+            )
+        })
+        .await;
+    }
+
+    /// The intent of one step of several. A throttle stops here when somebody
+    /// has pulled a brake meanwhile or is at work on the same thing.
+    async fn intend(&self, step: usize, order: &Order, world: &World) -> Result<(), Halt> {
+        let entry = entry::of_cleared(
+            EntryKind::Intent,
+            &self.id,
+            &self.cleared,
+            world,
+            self.desk.person(),
+        );
+        let entry = entry::with_step(entry, Some(step), order, self.desk.preview(order));
+        self.desk.kill(KillPoint::BeforeIntent);
+        let admitted = if entry.brake {
+            self.desk.write_brake(entry).await.map_err(Halt::Failed)?;
+            Ok(())
+        } else {
+            match self.desk.admit(entry).await.map_err(Halt::Failed)? {
+                Admission::Written(_) => Ok(()),
+                Admission::Busy(first) | Admission::Overtaken(first) => {
+                    Err(Halt::Stopped(Clean::from(first.to_string())))
+                }
+            }
+        };
+        self.desk.kill(KillPoint::AfterIntent);
+        admitted
+    }
+
+    async fn seen(&self, step: usize, record: &PlanRecord) {
+        self.tell_and_wait(step, PlanProgress::Seen { step }, |step| {
+            matches!(step.state, StepState::Seen { .. })
+        })
+        .await;
+        if record.steps.len() > 1 {
+            self.desk.kill(KillPoint::BeforeOutcome);
+            self.write_outcome(Some(step), ActionOutcome::Confirmed, Clean::default())
+                .await;
+            self.desk.kill(KillPoint::AfterOutcome);
+        }
+    }
+
+    /// Makes the controller look again, once, with a line of its own.
+    async fn nudge(&self, step: usize, record: &PlanRecord, world: &World) {
+        let Some(Order::Rollout(order)) = record.steps.get(step).map(|step| &step.order) else {
+            return;
+        };
+        let nudge = Order::Rollout(RolloutOrder {
+            action: RolloutAction::Nudge {
+                at: self.desk.now(),
+            },
+            ..order.clone()
+        });
+        let entry = entry::of_cleared(
+            EntryKind::Nudge,
+            &self.id,
+            &self.cleared,
+            world,
+            self.desk.person(),
+        );
+        let mut entry = entry::with_step(entry, Some(step), &nudge, self.desk.preview(&nudge));
+        entry.note = "accepted, and the controller has not acted on it".into();
+        let written = self.desk.write_brake(entry).await;
+        self.tell_and_wait(step, PlanProgress::Nudged { step }, |step| {
+            step.nudged_at.is_some()
+        })
+        .await;
+        if written.is_err() {
+            return;
+        }
+        // What was ordered may still take effect without it; the deadline decides.
+        if let Err(error) = self.desk.send(&nudge).await {
+            self.desk
+                .say(Clean::from(format!("nudge: {}", explain(&error))))
+                .await;
+        }
+    }
+
+    async fn tell(&self, what: PlanProgress) {
+        self.desk.tell(&self.id, what).await;
+    }
+
+    async fn write_outcome(&self, step: Option<usize>, outcome: ActionOutcome, note: Clean) {
+        let world = self.desk.world();
+        let entry = entry::of_cleared(
+            EntryKind::Outcome,
+            &self.id,
+            &self.cleared,
+            &world,
+            self.desk.person(),
+        );
+        let entry = entry::outcome(entry, step, outcome, note);
+        if let Err(why) = self.desk.write_brake(entry).await {
+            self.desk
+                .say(Clean::from(format!(
+                    "the outcome could not be written down: {why}"
+                )))
+                .await;
+        }
+    }
+
+    async fn close(&self, outcome: ActionOutcome, note: Clean) {
+        self.desk.kill(KillPoint::BeforeOutcome);
+        let step = (!self.is_long()).then_some(0);
+        self.write_outcome(step, outcome, note.clone()).await;
+        self.desk.kill(KillPoint::AfterOutcome);
+        self.tell(PlanProgress::Ended { outcome, note }).await;
+        self.desk.finished(&self.id);
+    }
+}
+
+/// The error in the words of a sheet.
+fn explain(error: &BackendError) -> Clean {
+    Clean::from(format!("{error}; {}", error.kind.remedy()))
+}
