@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 
 from support.bench import expect, same
+from support.official import official
 
 COMMITS = [digit * 40 for digit in "abc"]
 
@@ -52,6 +53,7 @@ def lane(bench):
             data(url, "POST", "/api/2.0/mlflow/registered-models/alias", body)
             seen = data(url, "GET", "/api/2.0/mlflow/registered-models/alias?name=lane-model&alias=champion")
             same(seen["model_version"]["version"], version, "champion")
+    official(bench, bench.folder, "mlflow-ends", {"mlflow": {"url": url, "model": "lane-model"}})
 
 
 def data(url, method, path, body=None):

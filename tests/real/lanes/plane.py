@@ -9,7 +9,9 @@ import json
 import time
 
 from support.bench import ROOT, expect, same
+from support.cluster import Cluster, kubectl_checks, plugin_checks
 from support.objects import DEPLOYMENT_PATH, ROLLOUT_PATH, deployment, rollout
+from support.official import official
 
 FIXTURES = ROOT / "tests" / "fixtures" / "kubernetes"
 STEPS = [{"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
@@ -52,6 +54,17 @@ def lane(bench):
         expect("release-manager" in users, f"users: {users}")
         bodies = [event.get("requestObject") for event in patches if event["objectRef"].get("subresource") == "status"]
         expect({"status": {"promoteFull": True}} in bodies, "the full promotion is not there")
+    cluster = Cluster(plane.kubeconfig("release-manager"), "default", NAME, plane.program("kubectl"), plane.program("kubectl-argo-rollouts"))
+    kubectl_checks(bench, cluster)
+    plugin_checks(bench, cluster)
+    end = {
+        "url": plane.env["server"],
+        "ca": plane.env["ca"],
+        "token": plane.env["tokens"]["release-manager"],
+        "namespace": "default",
+        "rollout": NAME,
+    }
+    official(bench, bench.folder, "plane-ends", {"kubernetes": end})
     for row in refusals():
         with bench.check(f"still so: {row['file']}"):
             compare(plane, row)

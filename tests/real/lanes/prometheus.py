@@ -7,6 +7,7 @@ import urllib.request
 
 from support.bench import eventually, expect, same
 from support.exporter import Exporter
+from support.official import official
 
 
 def lane(bench):
@@ -40,6 +41,8 @@ def lane(bench):
         same(body["data"]["result"], [], "long before the first scrape")
         sample = query(url, "timestamp(request_seconds_count)")["data"]["result"][0]["value"]
         expect(float(sample[1]) <= sample[0], f"the scrape is not older than the question: {sample}")
+    end = {"url": url, "query": "sum(rate(requests_total[5s]))", "span": 40}
+    official(bench, bench.folder, "prometheus-ends", {"prometheus": end})
 
 
 def query(url, text, **more):
