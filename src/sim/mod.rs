@@ -1,1 +1,4 @@
 //! The demo's outside world: loopback servers that speak the real APIs.
+
+pub mod clock;
+pub mod kubernetes;
