@@ -97,6 +97,10 @@ class Server:
             child.poll()
         return self.started is not None and _start_time(self.pid) == self.started
 
+    def exit_code(self):
+        """How it ended, where this run started it; None while it runs."""
+        return self._child.poll()
+
     def tail(self, lines=15):
         """The end of its output, for a message about a failure."""
         try:
