@@ -8,6 +8,7 @@ its own because it needs a newer client library than Kubernetes here.
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -71,8 +72,11 @@ def _go(*words, cwd):
 def folder():
     """The cache folder of this recipe, built or not."""
     if shutil.which("go") is None:
-        raise Missing("Go is not installed; the control plane is built from Go modules (go 1.26 or newer)")
+        raise Missing("Go is not installed; the control plane is built from Go modules (Go 1.26 or newer)")
     version = _go("env", "GOVERSION", cwd=HERE)
+    numbers = re.match(r"go(\d+)\.(\d+)", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < (1, 26):
+        raise Missing(f"{version} is too old; the control plane is built from Go modules (Go 1.26 or newer)")
     parts = [version, _FLAGS, PROGRAMS_TEXT, TOOLS / "pki" / "main.go"]
     for module in (TOOLS, KWOK):
         parts += [module / "go.mod", module / "go.sum"]

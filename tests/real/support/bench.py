@@ -99,8 +99,8 @@ class Bench:
         """The control plane of this run, started when first asked for."""
         if self._plane is None:
             folder = self.folder / "plane"
-            self.script("controlplane/plane", "up", folder)
             self._stops.append(lambda: processes.stop_all(folder))
+            self.script("controlplane/plane", "up", folder)
             self._plane = Plane(folder)
         return self._plane
 
@@ -108,8 +108,8 @@ class Bench:
         """The address of this run's MLflow, started when first asked for."""
         if self._mlflow is None:
             folder = self.folder / "mlflow"
-            self.script("mlflow/server", "up", folder)
             self._stops.append(lambda: processes.stop_all(folder))
+            self.script("mlflow/server", "up", folder)
             self._mlflow = json.loads((folder / "env.json").read_text(encoding="utf-8"))["url"]
         return self._mlflow
 
@@ -132,8 +132,8 @@ class Bench:
         # JSON is YAML, so nothing needs quoting by hand.
         whole = {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "scrape_configs": jobs}
         config.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-        self.script("prometheus/server", "up", folder, config)
         self._stops.append(lambda: processes.stop_all(folder))
+        self.script("prometheus/server", "up", folder, config)
         return json.loads((folder / "env.json").read_text(encoding="utf-8"))["url"]
 
     def later(self, stop):
@@ -141,14 +141,29 @@ class Bench:
         self._stops.append(stop)
 
     def script(self, name, *words):
-        """Runs a script beside the lanes and returns its standard output."""
+        """Runs a script beside the lanes, shows its progress, and returns its standard output."""
         command = [sys.executable, str(REAL / name), *[str(word) for word in words]]
-        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=None, env={**os.environ, "CI": ""}, text=True, check=False)
-        if ran.returncode == 3:
-            raise Missing(f"{name} {words[0]} could not run here (its reason is above)")
-        if ran.returncode != 0:
-            raise Failed(f"{name} {words[0]} failed (its words are above)")
-        return ran.stdout.strip()
+        env = {**os.environ, "CI": ""}
+        with tempfile.TemporaryFile("w+") as out:
+            child = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, env=env, text=True)
+            last = ""
+            try:
+                for line in child.stderr:
+                    print(line, end="", file=sys.stderr, flush=True)
+                    last = line.strip() or last
+                code = child.wait()
+            except BaseException:
+                # Told to end: the script first stops what it has started.
+                child.terminate()
+                child.wait()
+                raise
+            out.seek(0)
+            told = out.read().strip()
+        if code == 3:
+            raise Missing(last.removeprefix("did not run: "))
+        if code != 0:
+            raise Failed(f"{name} {words[0]}: {last.removeprefix('failed: ')} (more of its words are above)")
+        return told
 
     # ----------------------------------------------------------------- gonogo
 

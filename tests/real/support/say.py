@@ -1,6 +1,7 @@
 """Progress for people: one line per step, with the seconds since the start."""
 
 import os
+import signal
 import sys
 import time
 
@@ -29,8 +30,10 @@ def in_ci():
 def closing(work):
     """Runs a command's body and turns trouble into one clear line and a code.
 
-    Codes: 0 done, 1 failed, 3 did not run (1 when CI is set).
+    Codes: 0 done, 1 failed, 3 did not run (1 when CI is set). Told to end, it
+    ends like after any other trouble, so that what it started is stopped.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         work()
     except Missing as why:
