@@ -15,6 +15,7 @@
 
 pub mod app;
 pub mod backend;
+pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod sim;

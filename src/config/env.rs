@@ -1,0 +1,70 @@
+//! The only place that reads environment variables.
+
+use std::sync::Arc;
+
+use crate::backend::Env;
+
+/// The variable that names the configuration.
+pub const CONFIG: &str = "GONOGO_CONFIG";
+
+/// Reads one variable; one that is empty or no text counts as not set.
+pub fn var(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The process's environment, to hand in.
+pub fn process() -> Env {
+    Arc::new(var)
+}
+
+/// Whether colours are unwanted (<https://no-color.org>).
+pub fn no_color(env: &Env) -> bool {
+    env("NO_COLOR").is_some()
+}
+
+/// Whether the terminal's locale says that it shows more than ASCII. The first
+/// of the three variables that is set decides, as POSIX has it.
+pub fn is_utf8(env: &Env) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| env(name));
+    // Without any of them most systems of today still show UTF-8.
+    locale.is_none_or(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+/// Where a test asks the process to die. Builds without debug assertions have
+/// no such place.
+pub fn kill_at() -> Option<String> {
+    if cfg!(debug_assertions) {
+        var("GONOGO_KILL_AT")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(set: &'static [(&'static str, &'static str)]) -> Env {
+        Arc::new(move |name| {
+            let found = set.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_first_locale_variable_decides() {
+        assert!(is_utf8(&with(&[])));
+        assert!(is_utf8(&with(&[("LANG", "de_DE.UTF-8")])));
+        assert!(!is_utf8(&with(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")])));
+        assert!(is_utf8(&with(&[("LC_CTYPE", "C.utf8"), ("LANG", "C")])));
+    }
+}
