@@ -99,14 +99,22 @@ pub(super) struct Metric {
     pub(super) range: Option<Duration>,
 }
 
-/// `[policy.NAME]`
+/// `[policy.NAME]` without its gates, which are read one by one.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Policy {
+pub(super) struct PolicyHead {
     #[serde(rename = "override")]
     pub(super) overriding: Option<Spanned<String>>,
-    #[serde(default)]
-    pub(super) gate: Vec<Spanned<Gate>>,
+    /// Taken out before this is read; named so that errors list it.
+    #[serde(rename = "gate")]
+    _gates: Option<serde::de::IgnoredAny>,
+}
+
+/// `[policy.NAME]`
+#[derive(Debug)]
+pub(super) struct Policy {
+    pub(super) overriding: Option<Spanned<String>>,
+    pub(super) gates: Vec<Spanned<Gate>>,
 }
 
 /// `[[policy.NAME.gate]]`

@@ -63,7 +63,7 @@ pub(super) fn draft(
     let mut gates: Vec<GateRule> = Vec::new();
     let mut metrics = Vec::new();
     let mut spans = BTreeMap::new();
-    for gate in &written.gate {
+    for gate in &written.gates {
         let span = gate.span();
         let gate = gate.get_ref();
         let Some(rule) = read_gate(gate, &span, problems) else {
@@ -136,6 +136,21 @@ fn read_gate(
         let choices = [("higher", Better::Higher), ("lower", Better::Lower)];
         choose(written, "value of `better`", &choices, problems)
     });
+    match kind {
+        Some("metric") => check_metric(gate, span, problems),
+        Some(kind) => check_other(gate, kind, problems),
+        None => {}
+    }
+    let fail = limit(gate.fail.as_ref(), problems);
+    let warn = limit(gate.warn.as_ref(), problems);
+    let versus = gate
+        .versus
+        .as_ref()
+        .and_then(|versus| read_versus(versus, problems));
+    let breaches = gate
+        .breaches
+        .as_ref()
+        .and_then(|breaches| read_breaches(breaches, problems));
     let (kind, source) = (kind?, source?);
     if source.kind() != kind {
         problems.at(
@@ -146,32 +161,21 @@ fn read_gate(
             ),
         );
     }
-    if kind == "metric" {
-        check_metric(gate, span, problems);
-    } else {
-        check_other(gate, kind, problems);
-    }
     Some(GateRule {
         id: GateId::new(gate.id.get_ref()),
         class: class?.chars().next()?,
         required: gate.required.unwrap_or(true),
         source,
         better: better.unwrap_or(Better::Higher),
-        fail: limit(gate.fail.as_ref(), problems),
-        warn: limit(gate.warn.as_ref(), problems),
-        versus: gate
-            .versus
-            .as_ref()
-            .and_then(|versus| read_versus(versus, problems)),
+        fail,
+        warn,
+        versus,
         unit: gate
             .unit
             .as_ref()
             .map(|unit| Clean::name(unit.get_ref()))
             .unwrap_or_default(),
-        breaches: gate
-            .breaches
-            .as_ref()
-            .and_then(|breaches| read_breaches(breaches, problems)),
+        breaches,
         min_traffic: gate.min_traffic.as_ref().map(|number| number.get_ref().0),
         max_age: gate.max_age,
         bind,

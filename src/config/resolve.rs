@@ -94,19 +94,16 @@ pub(super) fn catalog(
         .environments
         .iter()
         .map(|section| {
-            let spec = service::read_environment(&section.content, &written.backends, problems);
+            let spec =
+                service::read_environment(&section.content, &written.known_backends, problems);
             (EnvironmentName::new(&section.name), spec)
         })
         .collect();
-    let policies = written
-        .policies
-        .iter()
-        .map(|section| section.name.clone())
-        .collect();
     let names = Names {
-        backends: &written.backends,
+        backends: &written.known_backends,
         environments: &environments,
-        policies: &policies,
+        known_environments: &written.known_environments,
+        policies: &written.known_policies,
     };
     let services: BTreeMap<ServiceName, ServiceSpec> = written
         .services

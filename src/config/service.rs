@@ -32,6 +32,8 @@ pub(super) const RANGE: Duration = Duration::from_secs(30 * 60);
 pub(super) struct Names<'a> {
     pub(super) backends: &'a BTreeSet<String>,
     pub(super) environments: &'a BTreeMap<EnvironmentName, EnvironmentSpec>,
+    /// Also those whose section is wrong.
+    pub(super) known_environments: &'a BTreeSet<String>,
     pub(super) policies: &'a BTreeSet<String>,
 }
 
@@ -138,8 +140,11 @@ fn read_places(
         let environment = EnvironmentName::new(place.environment.get_ref());
         let span = place.environment.span();
         let Some(spec) = names.environments.get(&environment) else {
-            let known = names.environments.keys().map(EnvironmentName::as_str);
-            problems.unknown(&span, "environment", place.environment.get_ref(), known);
+            let written = place.environment.get_ref();
+            if !names.known_environments.contains(written) {
+                let known = names.known_environments.iter().map(String::as_str);
+                problems.unknown(&span, "environment", written, known);
+            }
             continue;
         };
         if places.iter().any(|known| known.environment == environment) {

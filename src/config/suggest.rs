@@ -6,7 +6,8 @@ pub(super) fn nearest<'a>(
     written: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let limit = (written.chars().count() / 3).max(1);
+    // Of a letter or two any other is near, and none is meant.
+    let limit = written.chars().count() / 3;
     known
         .into_iter()
         .map(|name| (distance(written, name), name))

@@ -1,6 +1,6 @@
 //! The file sorted into its sections, each read on its own.
 
-use std::{collections::BTreeSet, fmt, ops::Range, path::PathBuf};
+use std::{collections::BTreeSet, fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
@@ -45,10 +45,13 @@ pub(super) struct Waiting<'t> {
 #[derive(Default)]
 pub(super) struct Written {
     pub(super) mode: Option<Spanned<String>>,
-    pub(super) ledger: Option<PathBuf>,
+    pub(super) ledger: Option<String>,
     pub(super) ui: file::Ui,
-    /// Names of all backends, also of those whose section is wrong.
-    pub(super) backends: BTreeSet<String>,
+    /// Names of all sections of a kind, also of those that are wrong inside:
+    /// a mistake there does not make every mention of them one.
+    pub(super) known_backends: BTreeSet<String>,
+    pub(super) known_environments: BTreeSet<String>,
+    pub(super) known_policies: BTreeSet<String>,
     pub(super) environments: Vec<Section<file::Environment>>,
     pub(super) services: Vec<Section<file::Service>>,
     pub(super) policies: Vec<Section<file::Policy>>,
@@ -69,7 +72,7 @@ pub(super) fn sort<'t>(
             "ui" => written.ui = one(value, problems).unwrap_or_default(),
             "backend" => {
                 for (name, span, section) in sections(value, "backend", problems) {
-                    written.backends.insert(name.clone());
+                    written.known_backends.insert(name.clone());
                     if let Some(content) = kind_of(section, problems) {
                         waiting.push(Section {
                             name,
@@ -79,9 +82,41 @@ pub(super) fn sort<'t>(
                     }
                 }
             }
-            "environment" => written.environments = named(value, "environment", problems),
-            "service" => written.services = named(value, "service", problems),
-            "policy" => written.policies = named(value, "policy", problems),
+            "environment" => {
+                for (name, span, section) in sections(value, "environment", problems) {
+                    written.known_environments.insert(name.clone());
+                    if let Some(content) = one(section, problems) {
+                        written.environments.push(Section {
+                            name,
+                            span,
+                            content,
+                        });
+                    }
+                }
+            }
+            "service" => {
+                for (name, span, section) in sections(value, "service", problems) {
+                    if let Some(content) = one(section, problems) {
+                        written.services.push(Section {
+                            name,
+                            span,
+                            content,
+                        });
+                    }
+                }
+            }
+            "policy" => {
+                for (name, span, section) in sections(value, "policy", problems) {
+                    written.known_policies.insert(name.clone());
+                    if let Some(content) = policy(section, problems) {
+                        written.policies.push(Section {
+                            name,
+                            span,
+                            content,
+                        });
+                    }
+                }
+            }
             other => problems.unknown(&span, "section or key", other, TOP),
         }
     }
@@ -103,25 +138,43 @@ fn one<T: DeserializeOwned>(
     }
 }
 
-/// The sections below `[what.NAME]`, each read on its own.
-fn named<T: DeserializeOwned>(
-    value: Spanned<DeValue<'_>>,
-    what: &str,
-    problems: &mut Collector<'_>,
-) -> Vec<Section<T>> {
-    let mut found = Vec::new();
-    for (name, span, section) in sections(value, what, problems) {
-        if let Some(content) = one(section, problems) {
-            found.push(Section {
-                name,
-                span,
-                content,
-            });
+/// A policy: its head, then each gate, so that one wrong gate does not hide
+/// what is wrong with the others.
+fn policy(section: Spanned<DeValue<'_>>, problems: &mut Collector<'_>) -> Option<file::Policy> {
+    let span = section.span();
+    let DeValue::Table(mut table) = section.into_inner() else {
+        return None;
+    };
+    let mut gates = Vec::new();
+    if let Some(list) = table.remove("gate") {
+        let span = list.span();
+        match list.into_inner() {
+            DeValue::Array(list) => {
+                for gate in list {
+                    gates.extend(one(gate, problems));
+                }
+            }
+            DeValue::Table(_)
+            | DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {
+                problems.at(
+                    &span,
+                    "expected gates as `[[policy.NAME.gate]]`, with two brackets",
+                );
+            }
         }
     }
-    found
+    let head: file::PolicyHead = one(Spanned::new(span, DeValue::Table(table)), problems)?;
+    Some(file::Policy {
+        overriding: head.overriding,
+        gates,
+    })
 }
 
+/// The sections below `[what.NAME]`.
 type Raw<'t> = (String, Range<usize>, Spanned<DeValue<'t>>);
 
 fn sections<'t>(

@@ -1,0 +1,129 @@
+//! Configurations, right and wrong, as files.
+
+use std::{fs, path::Path, sync::Arc};
+
+use gonogo::{
+    backend::Env,
+    config::{Config, Origin, Problems, Surroundings, example, read, read_text},
+    engine::clear::Mode,
+};
+
+use crate::support::setup;
+
+fn surroundings(set: &'static [(&'static str, &'static str)]) -> Surroundings {
+    let env: Env = Arc::new(move |name| {
+        let found = set.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    });
+    Surroundings {
+        now: Arc::new(setup::start),
+        env,
+    }
+}
+
+fn parse(text: &str) -> Result<Config, Problems> {
+    read_text(text, Path::new("gonogo.toml"), &surroundings(&[]))
+}
+
+/// Every file under `invalid` ends with what is wrong with it, one line each.
+#[test]
+fn every_mistake_is_named_with_its_line_and_column() {
+    let folder = Path::new("tests/fixtures/config/invalid");
+    let mut wrong = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let expected: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# expect: "))
+            .collect();
+        let problems = read(&path, &surroundings(&[])).err().unwrap();
+        let found: Vec<String> = problems
+            .list
+            .iter()
+            .map(|it| format!("{}:{}: {}", it.line.unwrap(), it.column, it.message))
+            .collect();
+        if found != expected {
+            wrong.push_str(&format!("{}:\n", path.display()));
+            for line in &found {
+                wrong.push_str(&format!("# expect: {line}\n"));
+            }
+        }
+        assert!(!problems.to_string().contains("topsecret"), "{problems}");
+    }
+    assert!(wrong.is_empty(), "found instead:\n{wrong}");
+}
+
+#[test]
+fn a_file_that_says_nothing_is_everything_at_its_default() {
+    let config = parse("").unwrap();
+    assert_eq!(config.mode, Mode::ReadWrite);
+    assert_eq!(config.ui, gonogo::config::Ui::default());
+    assert!(
+        config
+            .settings
+            .iter()
+            .all(|setting| setting.origin == Origin::Default)
+    );
+    assert_eq!(config.remarks.len(), 1);
+}
+
+#[test]
+fn the_example_is_the_one_the_code_writes_and_its_global_keys_are_the_defaults() {
+    let path = Path::new("config.example.toml");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(path, example::text()).unwrap();
+    }
+    let text = fs::read_to_string(path).unwrap();
+    assert_eq!(text, example::text(), "run with UPDATE_DOCS=1");
+    let (written, default) = (parse(&text).unwrap(), parse("").unwrap());
+    assert_eq!(written.mode, default.mode);
+    assert_eq!(written.ui, default.ui);
+    assert_eq!(written.ledger, default.ledger);
+    // What holds by default is what is written, key by key.
+    for setting in &default.settings {
+        let same = written
+            .settings
+            .iter()
+            .find(|it| it.key == setting.key)
+            .unwrap();
+        assert_eq!(same.value, setting.value, "{}", setting.key);
+        assert!(
+            matches!(same.origin, Origin::File { .. }),
+            "{} is not in the example",
+            setting.key
+        );
+    }
+}
+
+#[test]
+fn the_environment_decides_looks_only_where_the_file_says_nothing() {
+    let plain = surroundings(&[("NO_COLOR", "1"), ("LANG", "C")]);
+    let config = read_text("", Path::new("gonogo.toml"), &plain).unwrap();
+    assert_eq!(config.ui.theme, gonogo::config::Theme::Mono);
+    assert!(config.ui.ascii);
+    let theme = config
+        .settings
+        .iter()
+        .find(|it| it.key == "ui.theme")
+        .unwrap();
+    assert_eq!(
+        (theme.value.as_str(), &theme.origin),
+        ("\"mono\"", &Origin::Env("NO_COLOR"))
+    );
+    let config = read_text("[ui]\ntheme = \"light\"", Path::new("gonogo.toml"), &plain).unwrap();
+    assert_eq!(config.ui.theme, gonogo::config::Theme::Light);
+}
+
+#[test]
+fn a_file_that_is_not_there_says_how_to_make_one() {
+    let problems = read(Path::new("/nonexistent/gonogo.toml"), &surroundings(&[]))
+        .err()
+        .unwrap();
+    let text = problems.to_string();
+    assert!(
+        text.contains("/nonexistent/gonogo.toml: cannot be read"),
+        "{text}"
+    );
+    assert!(text.contains("gonogo init"), "{text}");
+}
