@@ -8,6 +8,10 @@ mod config;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tidy;
