@@ -94,8 +94,7 @@ fn named_layers(text: &str) -> BTreeSet<String> {
         .collect::<Vec<_>>()
         .join("\n");
     let mut named = BTreeSet::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
+    for rest in code.split("crate::").skip(1) {
         match rest.strip_prefix('{') {
             Some(group) => named.extend(first_level(group)),
             None => {
