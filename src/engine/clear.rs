@@ -99,7 +99,9 @@ impl Cleared {
 pub enum Refusal {
     /// There is no such service, environment, rollout or run.
     NoTarget(Clean),
-    /// There is nothing to do: it is so already, or the verb does not apply.
+    /// What is asked for is so already. For a command that is success.
+    AlreadySo(Clean),
+    /// There is nothing to do: the verb does not apply here and now.
     NothingToDo(Clean),
     /// The mode does not let it through.
     Mode(Mode),
@@ -156,6 +158,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoTarget(what)
+            | Self::AlreadySo(what)
             | Self::NothingToDo(what)
             | Self::Denied(what)
             | Self::Moved(what)

@@ -34,7 +34,8 @@ use crate::{
 /// # Errors
 ///
 /// [`Refusal::NoTarget`] when there is nothing of that name,
-/// [`Refusal::NothingToDo`] when it is so already or the verb does not apply.
+/// [`Refusal::AlreadySo`] when it is so already, [`Refusal::NothingToDo`] when
+/// the verb does not apply.
 pub fn propose(world: &World, ask: &Ask, now: Timestamp) -> Result<Plan, Refusal> {
     let scene = Scene::new(world, ask, now)?;
     match ask.verb {

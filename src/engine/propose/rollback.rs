@@ -77,7 +77,7 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         traffic.into_iter().chain(alias).collect()
     };
     if plan.steps.is_empty() {
-        return Err(Refusal::NothingToDo(Clean::from(format!(
+        return Err(Refusal::AlreadySo(Clean::from(format!(
             "users are on {} already",
             name_of(scene, chosen)
         ))));

@@ -20,7 +20,7 @@ fn nothing(why: impl Into<Clean>) -> Refusal {
 pub(super) fn hold(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let rollout = scene.rollout()?;
     if rollout.held {
-        return Err(nothing("already held"));
+        return Err(Refusal::AlreadySo("already held".into()));
     }
     if rollout.is_fully_promoted() {
         return Err(nothing(
@@ -57,7 +57,9 @@ pub(super) fn abort(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         ));
     }
     if rollout.aborted.is_some() {
-        return Err(nothing("already aborted: users are on the stable revision"));
+        return Err(Refusal::AlreadySo(
+            "already aborted: users are on the stable revision".into(),
+        ));
     }
     let mut plan = scene.plan(Class::Brake, Subject::Rollout(rollout.id.clone()));
     plan.facts.extend(standing(rollout));
@@ -313,7 +315,9 @@ pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         None => {}
     }
     if plan.steps.is_empty() {
-        return Err(nothing("already at 100 %, and the alias points to it"));
+        return Err(Refusal::AlreadySo(
+            "already at 100 %, and the alias points to it".into(),
+        ));
     }
     Ok(plan)
 }
