@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod http;
+pub mod kubernetes;
 pub mod secret;
 pub mod settings;
 pub mod supervise;
@@ -35,7 +36,7 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Every adapter, sorted by kind. A new one is a `mod` line and a row here.
-pub static REGISTRY: &[&dyn Factory] = &[];
+pub static REGISTRY: &[&dyn Factory] = &[&kubernetes::Kubernetes];
 
 /// Builds backends of one kind from their section of the configuration.
 pub trait Factory: Sync {

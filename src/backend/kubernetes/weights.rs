@@ -1,0 +1,192 @@
+//! How much traffic the canary should have and has, as the upstream client
+//! reckons it, as a share of the largest weight.
+
+use crate::{
+    backend::kubernetes::wire::{self, int_or_string},
+    domain::quantity::Weight,
+};
+
+/// Wanted and actual share of the wanted revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shares {
+    /// What the steps ask for.
+    pub(super) wanted: Weight,
+    /// What is there.
+    pub(super) actual: Weight,
+    /// Whether pods were counted, not requests.
+    pub(super) is_pod_ratio: bool,
+    /// Whether the traffic provider confirmed it.
+    pub(super) verified: Option<bool>,
+}
+
+/// The weight that stands for all traffic.
+pub(super) fn most(canary: &wire::Canary) -> u64 {
+    canary
+        .traffic_routing
+        .as_ref()
+        .and_then(|routing| routing.max_traffic_weight)
+        .and_then(|most| u64::try_from(most).ok())
+        .filter(|most| 0 < *most)
+        .unwrap_or(100)
+}
+
+/// The index of the step it stands at; `None` without steps or past the last.
+pub(super) fn current_index(rollout: &wire::Rollout) -> Option<usize> {
+    let steps = &rollout.spec.strategy.canary.as_ref()?.steps;
+    let index = usize::try_from(rollout.status.current_step_index?).ok()?;
+    (index < steps.len()).then_some(index)
+}
+
+/// The shares of a Rollout whose wanted revision has `available` pods.
+pub(super) fn shares(rollout: &wire::Rollout, available: u64) -> Shares {
+    let Some(canary) = &rollout.spec.strategy.canary else {
+        return switched(rollout);
+    };
+    let most = most(canary);
+    let aborted = rollout.status.abort == Some(true);
+    let index = current_index(rollout);
+    let wanted = match index {
+        _ if aborted => 0,
+        None => most,
+        Some(index) => set_weight(canary, index),
+    };
+    let weights = rollout.status.canary.weights.as_ref();
+    let total = u64::from(wire::count(rollout.status.available_replicas));
+    let actual = match index {
+        // All steps done. Not so when aborted: traffic is back on stable then.
+        None if !aborted => most,
+        _ if total == 0 => 0,
+        _ if canary.traffic_routing.is_some() => weights
+            .and_then(|weights| weights.canary.weight)
+            .and_then(|weight| u64::try_from(weight).ok())
+            .unwrap_or(wanted),
+        _ => (available * most).checked_div(total).unwrap_or(0),
+    };
+    Shares {
+        wanted: Weight::share(wanted, most),
+        actual: Weight::share(actual, most),
+        is_pod_ratio: canary.traffic_routing.is_none(),
+        verified: weights.and_then(|weights| weights.verified),
+    }
+}
+
+/// The nearest `setWeight` at or before a step.
+fn set_weight(canary: &wire::Canary, index: usize) -> u64 {
+    canary
+        .steps
+        .iter()
+        .take(index + 1)
+        .rev()
+        .find_map(|step| step.get("setWeight"))
+        .and_then(int_or_string)
+        .and_then(|weight| u64::try_from(weight).ok())
+        .unwrap_or(0)
+}
+
+/// Blue-green moves all traffic at once.
+fn switched(rollout: &wire::Rollout) -> Shares {
+    let status = &rollout.status;
+    let wanted_is_active = status.current_pod_hash.is_some()
+        && (status.blue_green.active_selector == status.current_pod_hash
+            || (rollout.spec.strategy.blue_green.is_none()
+                && status.stable_rs == status.current_pod_hash));
+    let share = if wanted_is_active {
+        Weight::FULL
+    } else {
+        Weight::ZERO
+    };
+    Shares {
+        wanted: share,
+        actual: share,
+        is_pod_ratio: false,
+        verified: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rollout(status: &Value, routing: &Value) -> wire::Rollout {
+        let object = json!({
+            "metadata": {"name": "ranker"},
+            "spec": {"replicas": 10, "strategy": {"canary": {
+                "steps": [{"setWeight": 10}, {"pause": {}}, {"analysis": {}}, {"setWeight": 60}, {"pause": {}}],
+                "trafficRouting": routing,
+            }}},
+            "status": status,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    /// Expected values worked out by hand from the upstream rules.
+    #[track_caller]
+    fn check(status: &Value, routing: &Value, available: u64, wanted: u8, actual: u8) {
+        let shares = shares(&rollout(status, routing), available);
+        assert_eq!((shares.wanted.get(), shares.actual.get()), (wanted, actual));
+        assert_eq!(shares.is_pod_ratio, routing.is_null());
+    }
+
+    #[test]
+    fn the_wanted_share_is_the_nearest_step_at_or_before() {
+        for (index, wanted) in [(0, 10), (1, 10), (2, 10), (3, 60), (4, 60)] {
+            let status = json!({"currentStepIndex": index, "availableReplicas": 10});
+            check(&status, &Value::Null, 1, wanted, 10);
+        }
+    }
+
+    #[test]
+    fn past_the_last_step_everything_is_on_the_wanted_revision() {
+        check(
+            &json!({"currentStepIndex": 5, "availableReplicas": 10}),
+            &Value::Null,
+            10,
+            100,
+            100,
+        );
+        check(&json!({"availableReplicas": 10}), &Value::Null, 3, 100, 100);
+    }
+
+    #[test]
+    fn an_abort_wants_nothing_and_shows_what_is_left() {
+        let status = json!({"currentStepIndex": 0, "abort": true, "availableReplicas": 8});
+        check(&status, &Value::Null, 2, 0, 25);
+        // Upstream would show 100 % here, because there is no current step.
+        let stepless = json!({"abort": true, "availableReplicas": 10});
+        check(&stepless, &Value::Null, 0, 0, 0);
+    }
+
+    #[test]
+    fn pods_are_counted_only_without_traffic_routing() {
+        let status = json!({
+            "currentStepIndex": 3, "availableReplicas": 7,
+            "canary": {"weights": {"canary": {"weight": 40}, "verified": false}},
+        });
+        check(&status, &Value::Null, 2, 60, 28);
+        check(&status, &json!({"nginx": {}}), 2, 60, 40);
+        let told = shares(&rollout(&status, &json!({"nginx": {}})), 2);
+        assert_eq!(told.verified, Some(false));
+    }
+
+    #[test]
+    fn weights_are_shares_of_the_largest_weight() {
+        let status = json!({
+            "currentStepIndex": 3, "availableReplicas": 7,
+            "canary": {"weights": {"canary": {"weight": 600}}},
+        });
+        check(&status, &json!({"maxTrafficWeight": 1000}), 2, 6, 60);
+    }
+
+    #[test]
+    fn nothing_available_is_no_traffic() {
+        check(
+            &json!({"currentStepIndex": 3}),
+            &json!({"smi": {}}),
+            0,
+            60,
+            0,
+        );
+    }
+}
