@@ -6,6 +6,7 @@
 //! `supervise`.
 
 pub mod error;
+pub mod github_actions;
 pub mod http;
 pub mod kubernetes;
 pub mod secret;
@@ -36,7 +37,7 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Every adapter, sorted by kind. A new one is a `mod` line and a row here.
-pub static REGISTRY: &[&dyn Factory] = &[&kubernetes::Kubernetes];
+pub static REGISTRY: &[&dyn Factory] = &[&github_actions::GithubActions, &kubernetes::Kubernetes];
 
 /// Builds backends of one kind from their section of the configuration.
 pub trait Factory: Sync {
