@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod github;
 #[cfg(test)]
 mod http;

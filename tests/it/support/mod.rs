@@ -1,4 +1,5 @@
 //! What integration tests share.
 
+pub(crate) mod build;
 pub(crate) mod script;
 pub(crate) mod setup;

@@ -1,0 +1,1 @@
+//! Clearing, verifying and driving.

@@ -1,0 +1,339 @@
+//! Which run, model version and image belong to one release.
+
+use gonogo::{
+    domain::{
+        catalog::Mapping,
+        id::{Commit, Version},
+    },
+    engine::{
+        release::{Link, Release, Rule},
+        world::World,
+    },
+};
+
+use crate::support::build::{
+    aliases, canary, catalog, event, lane, live, registry, rollout, run, runs, version, world,
+};
+
+const A: &str = "9f3c2ab0000000000000000000000000000000aa";
+const B: &str = "1111111bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+/// Shares seven digits with [`A`].
+const A_TWIN: &str = "9f3c2ab1111111111111111111111111111111aa";
+
+fn with_commit<'a>(world: &'a World, sha: &str) -> &'a Release {
+    let commit = Commit::parse(sha).unwrap();
+    let mut found = world
+        .releases
+        .values()
+        .filter(|release| release.commit.value() == Some(&commit));
+    let release = found.next().expect("a release with this commit");
+    assert!(found.next().is_none(), "one release per commit");
+    release
+}
+
+fn found<T>(value: T, rule: Rule) -> Link<T> {
+    Link::Found { value, rule }
+}
+
+#[test]
+fn two_candidates_in_flight_stay_apart() {
+    let (first, second) = (run(1, A, 0), run(2, B, 100));
+    let world = world(
+        catalog(vec![]),
+        &[
+            runs(200, &[&first, &second]),
+            registry(
+                200,
+                aliases(&[]),
+                vec![
+                    version(41, &[("git_sha", A)]),
+                    version(42, &[("git_sha", B)]),
+                ],
+                vec![],
+            ),
+            rollout(200, canary("r/ranker:1111111", "r/ranker:9f3c2ab")),
+        ],
+        200,
+    );
+    let (a, b) = (with_commit(&world, A), with_commit(&world, B));
+    assert_eq!(a.version, found(Version(41), Rule::RegistryTag));
+    assert_eq!(b.version, found(Version(42), Rule::RegistryTag));
+    assert_eq!(a.run.value(), Some(&first.id));
+    assert_eq!(b.run.value(), Some(&second.id));
+    let lane = &world.lanes[&lane()];
+    assert_eq!(lane.live.as_ref(), Some(&a.id));
+    assert_eq!(lane.candidate.as_ref(), Some(&b.id));
+}
+
+#[test]
+fn a_rerun_is_the_same_release_with_the_same_run() {
+    let first = run(1, A, 0);
+    let mut again = first.clone();
+    again.attempt = 2;
+    let before = world(catalog(vec![]), &[runs(100, &[&first])], 100);
+    let after = world(
+        catalog(vec![]),
+        &[runs(100, &[&first]), runs(200, &[&again])],
+        200,
+    );
+    assert_eq!(with_commit(&before, A).id, with_commit(&after, A).id);
+    assert_eq!(with_commit(&after, A).run.value(), Some(&first.id));
+}
+
+#[test]
+fn the_newest_of_two_runs_of_one_commit_is_the_releases_run() {
+    let (old, new) = (run(1, A, 0), run(2, A, 500));
+    let world = world(catalog(vec![]), &[runs(600, &[&new, &old])], 600);
+    let release = with_commit(&world, A);
+    assert_eq!(release.run, found(new.id.clone(), Rule::RunOfCommit));
+    assert_eq!(release.created_at, old.created_at);
+}
+
+#[test]
+fn a_tag_that_was_pushed_twice_makes_the_image_ambiguous() {
+    let world = world(
+        catalog(vec![]),
+        &[
+            runs(100, &[&run(1, A, 0)]),
+            rollout(
+                100,
+                canary(
+                    "r/ranker:9f3c2ab@sha256:beef",
+                    "r/ranker:9f3c2ab@sha256:cafe",
+                ),
+            ),
+        ],
+        100,
+    );
+    let Link::Ambiguous { rivals, rule } = &with_commit(&world, A).image else {
+        panic!("two digests under one tag are not one image");
+    };
+    assert_eq!((rivals.len(), *rule), (2, Rule::ImageTag));
+}
+
+#[test]
+fn a_short_commit_that_fits_two_is_ambiguous_and_names_both() {
+    let world = world(
+        catalog(vec![]),
+        &[
+            runs(100, &[&run(1, A, 0), &run(2, A_TWIN, 10)]),
+            rollout(100, live("r/ranker:9f3c2ab")),
+        ],
+        100,
+    );
+    let release = world
+        .releases
+        .values()
+        .find(|release| release.image.value().is_some())
+        .unwrap();
+    let Link::Ambiguous { rivals, rule } = &release.commit else {
+        panic!("`9f3c2ab` fits two commits, got {:?}", release.commit);
+    };
+    let names: Vec<&str> = rivals.iter().map(Commit::as_str).collect();
+    assert_eq!((names, *rule), (vec![A, A_TWIN], Rule::ImageTag));
+    assert_eq!(release.run, Link::Unlinked);
+}
+
+#[test]
+fn a_prefix_shorter_than_seven_digits_ties_nothing() {
+    let world = world(
+        catalog(vec![]),
+        &[
+            runs(100, &[&run(1, A, 0)]),
+            registry(
+                100,
+                aliases(&[]),
+                vec![version(7, &[("git_sha", "9f3c2a")])],
+                vec![],
+            ),
+        ],
+        100,
+    );
+    assert_eq!(with_commit(&world, A).version, Link::Unlinked);
+}
+
+#[test]
+fn a_version_without_a_run_is_a_release_of_its_own() {
+    let mut bare = version(9, &[]);
+    bare.run_id = None;
+    let world = world(
+        catalog(vec![]),
+        &[registry(100, aliases(&[]), vec![bare], vec![])],
+        100,
+    );
+    let release = world.releases.values().next().unwrap();
+    assert_eq!(release.version, found(Version(9), Rule::Anchor));
+    assert_eq!(
+        (&release.commit, &release.run),
+        (&Link::Unlinked, &Link::Unlinked)
+    );
+    assert_eq!(release.label, "v9");
+}
+
+#[test]
+fn an_image_known_by_digest_only_finds_its_release_through_the_version() {
+    let digest = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let world = world(
+        catalog(vec![]),
+        &[
+            runs(100, &[&run(1, A, 0)]),
+            registry(
+                100,
+                aliases(&[]),
+                vec![version(42, &[("git_sha", A), ("image_digest", digest)])],
+                vec![],
+            ),
+            rollout(100, live(&format!("r/ranker@{digest}"))),
+        ],
+        100,
+    );
+    let release = with_commit(&world, A);
+    let Link::Found { value, rule } = &release.image else {
+        panic!("the version names the digest, got {:?}", release.image);
+    };
+    assert_eq!(
+        (value.digest.as_deref(), *rule),
+        (Some(digest), Rule::ImageDigest)
+    );
+    assert_eq!(world.lanes[&lane()].live.as_ref(), Some(&release.id));
+}
+
+#[test]
+fn a_commit_found_late_joins_the_release_and_both_ids_keep_resolving() {
+    let image = rollout(100, live("r/ranker:9f3c2ab"));
+    let before = world(catalog(vec![]), std::slice::from_ref(&image), 100);
+    let early = before.releases.values().next().unwrap().id.clone();
+    let after = world(catalog(vec![]), &[image, runs(200, &[&run(1, A, 0)])], 200);
+    let release = after
+        .release(&early)
+        .expect("the early id still names something");
+    assert_eq!(release.commit.value(), Commit::parse(A).as_ref());
+    assert_eq!(release.id, early, "the first name stays");
+}
+
+#[test]
+fn two_ids_found_to_be_one_are_merged_into_the_older() {
+    let digest = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let image = rollout(100, live(&format!("r/ranker@{digest}")));
+    let code = runs(110, &[&run(1, A, 0)]);
+    let link = registry(
+        120,
+        aliases(&[]),
+        vec![version(42, &[("git_sha", A), ("image_digest", digest)])],
+        vec![],
+    );
+    let apart = world(catalog(vec![]), &[image.clone(), code.clone()], 110);
+    let ids: Vec<_> = apart.releases.keys().cloned().collect();
+    assert_eq!(ids.len(), 2);
+    let joined = world(catalog(vec![]), &[image, code, link], 120);
+    assert_eq!(joined.releases.len(), 1);
+    for id in ids {
+        assert!(joined.release(&id).is_some(), "{id} keeps resolving");
+    }
+}
+
+#[test]
+fn a_stated_mapping_wins_over_every_rule() {
+    let mut stated = catalog(vec![]);
+    let mapping = Mapping {
+        commit: Commit::parse(B).unwrap(),
+        version: Some(Version(42)),
+        image: None,
+    };
+    stated
+        .services
+        .get_mut(&lane().0)
+        .unwrap()
+        .mappings
+        .push(mapping);
+    let world = world(
+        stated,
+        &[
+            runs(100, &[&run(1, A, 0)]),
+            registry(
+                100,
+                aliases(&[]),
+                vec![version(42, &[("git_sha", A)])],
+                vec![],
+            ),
+        ],
+        100,
+    );
+    assert_eq!(
+        with_commit(&world, B).version,
+        found(Version(42), Rule::Mapping)
+    );
+    assert_eq!(with_commit(&world, A).version, Link::Unlinked);
+}
+
+#[test]
+fn a_run_link_of_the_registry_beats_a_commit_tag() {
+    let world = world(
+        catalog(vec![]),
+        &[
+            runs(100, &[&run(10_551_800_200, A, 0), &run(2, B, 5)]),
+            registry(
+                100,
+                aliases(&[]),
+                vec![version(
+                    42,
+                    &[
+                        ("git_sha", B),
+                        (
+                            "ci_run_url",
+                            "https://github.example/acme/recsys/actions/runs/10551800200",
+                        ),
+                    ],
+                )],
+                vec![],
+            ),
+        ],
+        100,
+    );
+    assert_eq!(
+        with_commit(&world, A).version,
+        found(Version(42), Rule::RegistryRun)
+    );
+}
+
+#[test]
+fn what_is_linked_does_not_depend_on_who_answered_first() {
+    let facts = [
+        runs(100, &[&run(1, A, 0)]),
+        registry(
+            100,
+            aliases(&[]),
+            vec![version(42, &[("git_sha", A)])],
+            vec![],
+        ),
+        rollout(100, live("r/ranker:9f3c2ab")),
+    ];
+    let orders = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
+    for order in orders {
+        let told: Vec<_> = order.iter().map(|index| facts[*index].clone()).collect();
+        let world = world(catalog(vec![]), &told, 100);
+        assert_eq!(world.releases.len(), 1, "{order:?}");
+        let release = with_commit(&world, A);
+        assert_eq!(release.version.value(), Some(&Version(42)), "{order:?}");
+        assert!(
+            release.image.value().is_some() && release.run.value().is_some(),
+            "{order:?}"
+        );
+    }
+}
+
+#[test]
+fn a_calm_service_keeps_its_releases_untouched() {
+    let mut quiet = world(catalog(vec![]), &[runs(100, &[&run(1, A, 0)])], 100);
+    let before = quiet.releases.clone();
+    gonogo::engine::reduce::reduce(&mut quiet, &event("prod", "rollouts recsys", 101, vec![]));
+    gonogo::engine::reduce::settle(&mut quiet, crate::support::build::at(101));
+    assert_eq!(*before, *quiet.releases);
+}

@@ -1,0 +1,654 @@
+//! What gates say, by what was measured.
+
+use gonogo::{
+    domain::{
+        backend::ErrorKind,
+        measure::{Arm, Sample},
+        model::Dataset,
+        observation::{Fact, Failure, Observation, Scope},
+        pipeline::{Outcome, Phase, RunStatus},
+        policy::{
+            BaselineSource, Better, Binding, Breaches, Change, GateRule, GateSource, Limit,
+            OnMissing, RolloutQuestion, Versus,
+        },
+        rollout::{Analysis, AnalysisMetric, AnalysisPhase, MeasurementCounts, RolloutPhase},
+        verdict::{Finding, Verdict, Word},
+    },
+    engine::world::World,
+};
+
+use crate::support::build::{
+    accuracy_gate, aliases, answer, approval, at, backend, canary, catalog, job, lane,
+    latency_gate, live, measure, model_run, registry, rollout, run, runs, version, world,
+};
+
+const A: &str = "9f3c2ab0000000000000000000000000000000aa";
+const B: &str = "1111111bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+/// A canary of commit B (model v2) over commit A (model v1), measured as given.
+fn during_canary(gates: Vec<GateRule>, samples: &[(Arm, Sample)]) -> World {
+    let measures = samples
+        .iter()
+        .map(|(arm, sample)| Fact::Measure(measure(*arm, sample.clone(), 100)))
+        .collect();
+    world(
+        catalog(gates),
+        &[
+            &setting()[..],
+            &[answer(
+                "prom",
+                "metric latency_p95 recsys-ranker",
+                100,
+                measures,
+            )],
+        ]
+        .concat(),
+        101,
+    )
+}
+
+fn setting() -> Vec<Observation> {
+    vec![
+        runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
+        registry(
+            100,
+            aliases(&[("champion", 1)]),
+            vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
+            vec![
+                model_run(1, &[("accuracy", 0.96)]),
+                model_run(2, &[("accuracy", 0.97)]),
+            ],
+        ),
+        rollout(100, canary("r/ranker:1111111", "r/ranker:9f3c2ab")),
+    ]
+}
+
+fn only(world: &World) -> &Finding {
+    let decision = world.decisions.values().next().expect("a decision");
+    assert_eq!(decision.findings.len(), 1);
+    &decision.findings[0]
+}
+
+fn word(world: &World) -> Word {
+    world.decisions.values().next().expect("a decision").word
+}
+
+#[track_caller]
+fn check(gates: Vec<GateRule>, samples: &[(Arm, Sample)], verdict: Verdict, reason: &str) {
+    let world = during_canary(gates, samples);
+    let finding = only(&world);
+    assert_eq!((finding.verdict, &*finding.reason), (verdict, reason));
+}
+
+#[test]
+fn the_limit_itself_is_inside() {
+    check(
+        vec![latency_gate(250.0)],
+        &[(Arm::Canary, Sample::Value(250.0))],
+        Verdict::Pass,
+        "250 ≥ 250",
+    );
+    check(
+        vec![latency_gate(250.0)],
+        &[(Arm::Canary, Sample::Value(250.5))],
+        Verdict::Fail,
+        "250.5 > 250",
+    );
+}
+
+#[test]
+fn empty_zero_and_nan_are_three_different_things() {
+    let gate = || vec![latency_gate(250.0)];
+    check(
+        gate(),
+        &[(Arm::Canary, Sample::Value(0.0))],
+        Verdict::Pass,
+        "0 ≤ 250",
+    );
+    check(
+        gate(),
+        &[(Arm::Canary, Sample::Empty)],
+        Verdict::Missing,
+        "no series for canary at 30 % of traffic",
+    );
+    check(
+        gate(),
+        &[(Arm::Canary, Sample::NotFinite("NaN".into()))],
+        Verdict::Error,
+        "value is NaN",
+    );
+    check(
+        gate(),
+        &[(Arm::Canary, Sample::Several(3))],
+        Verdict::Error,
+        "3 series and no `aggregate` that says which counts",
+    );
+}
+
+#[test]
+fn warning_lies_between_the_two_limits() {
+    let gate = || {
+        vec![GateRule {
+            warn: Limit {
+                below: None,
+                above: Some(200.0),
+            },
+            ..latency_gate(250.0)
+        }]
+    };
+    check(
+        gate(),
+        &[(Arm::Canary, Sample::Value(200.0))],
+        Verdict::Pass,
+        "200 ≤ 250",
+    );
+    check(
+        gate(),
+        &[(Arm::Canary, Sample::Value(212.0))],
+        Verdict::Warn,
+        "212 > 200 (warning limit)",
+    );
+    check(
+        gate(),
+        &[(Arm::Canary, Sample::Value(260.0))],
+        Verdict::Fail,
+        "260 > 250",
+    );
+}
+
+fn versus_stable(change: Change) -> Vec<GateRule> {
+    let versus = Versus {
+        baseline: BaselineSource::Stable,
+        max_regression: Some(change),
+        min_improvement: None,
+        same_data: false,
+        on_missing_baseline: OnMissing::Missing,
+    };
+    vec![GateRule {
+        versus: Some(versus),
+        ..latency_gate(1000.0)
+    }]
+}
+
+#[test]
+fn a_regression_is_measured_against_the_baseline() {
+    let tenth = || {
+        versus_stable(Change {
+            absolute: None,
+            relative: Some(0.1),
+        })
+    };
+    let pair = |canary, stable| {
+        vec![
+            (Arm::Canary, Sample::Value(canary)),
+            (Arm::Stable, Sample::Value(stable)),
+        ]
+    };
+    // 200 ms and ten per cent make 220 ms; that value is still inside.
+    for (canary, verdict) in [
+        (190.0, Verdict::Pass),
+        (220.0, Verdict::Pass),
+        (221.0, Verdict::Fail),
+    ] {
+        let world = during_canary(tenth(), &pair(canary, 200.0));
+        assert_eq!(only(&world).verdict, verdict, "{canary}");
+        assert_eq!(only(&world).baseline.as_ref().unwrap().value, 200.0);
+    }
+    let world = during_canary(tenth(), &pair(5.0, 0.0));
+    assert_eq!(
+        only(&world).verdict,
+        Verdict::Error,
+        "a share of nothing says nothing"
+    );
+    let absolute = versus_stable(Change {
+        absolute: Some(10.0),
+        relative: Some(0.1),
+    });
+    assert_eq!(
+        only(&during_canary(absolute, &pair(5.0, 0.0))).verdict,
+        Verdict::Pass
+    );
+}
+
+#[test]
+fn a_missing_baseline_is_what_the_policy_says() {
+    let tenth = versus_stable(Change {
+        absolute: None,
+        relative: Some(0.1),
+    });
+    let world = during_canary(
+        tenth,
+        &[
+            (Arm::Canary, Sample::Value(190.0)),
+            (Arm::Stable, Sample::Empty),
+        ],
+    );
+    assert_eq!(only(&world).verdict, Verdict::Missing);
+}
+
+#[test]
+fn too_little_traffic_is_no_evidence_yet() {
+    let gate = || {
+        vec![GateRule {
+            min_traffic: Some(200.0),
+            ..latency_gate(250.0)
+        }]
+    };
+    let with = |requests| {
+        vec![
+            (Arm::Canary, Sample::Value(900.0)),
+            (Arm::Traffic, Sample::Value(requests)),
+        ]
+    };
+    check(gate(), &with(82.0), Verdict::Pending, "82 of 200 requests");
+    check(gate(), &with(200.0), Verdict::Fail, "900 > 250");
+}
+
+#[test]
+fn one_bad_window_of_three_is_a_warning() {
+    let gate = || {
+        vec![GateRule {
+            breaches: Some(Breaches { of: 3, at_least: 2 }),
+            ..latency_gate(250.0)
+        }]
+    };
+    let windows = |values: &[f64]| {
+        let told: Vec<Observation> = values
+            .iter()
+            .zip(90..)
+            .map(|(value, when)| {
+                answer(
+                    "prom",
+                    "metric",
+                    when,
+                    vec![Fact::Measure(measure(
+                        Arm::Canary,
+                        Sample::Value(*value),
+                        when,
+                    ))],
+                )
+            })
+            .collect();
+        world(catalog(gate()), &[&setting()[..], &told[..]].concat(), 95)
+    };
+    assert_eq!(
+        only(&windows(&[100.0, 100.0, 300.0])).verdict,
+        Verdict::Warn
+    );
+    assert_eq!(
+        only(&windows(&[100.0, 300.0, 300.0])).verdict,
+        Verdict::Fail
+    );
+    assert_eq!(
+        only(&windows(&[300.0, 300.0, 100.0])).verdict,
+        Verdict::Pass,
+        "what counts is now"
+    );
+}
+
+#[test]
+fn old_evidence_is_stale_and_says_when_it_becomes_so() {
+    // The backend's limit is three cadences of 10 s: 30 s after the measurement at 100 s.
+    let fresh = during_canary(
+        vec![latency_gate(250.0)],
+        &[(Arm::Canary, Sample::Value(200.0))],
+    );
+    assert_eq!(only(&fresh).changes_at, Some(at(130)));
+    let mut later = fresh.clone();
+    gonogo::engine::reduce::settle(&mut later, at(130));
+    assert_eq!(only(&later).verdict, Verdict::Stale);
+    assert_eq!(&*only(&later).reason, "30s old, limit 30s");
+    assert_eq!(word(&later), Word::HoldNotProven);
+}
+
+#[test]
+fn a_query_the_backend_refuses_is_an_error_at_once() {
+    let refused = Observation::Failure(Failure {
+        scope: Scope::new(&backend("prom"), "metric latency_p95 recsys-ranker"),
+        at: at(100),
+        kind: ErrorKind::Rejected,
+        message: "parse error".into(),
+        retry_at: None,
+    });
+    let world = world(
+        catalog(vec![latency_gate(250.0)]),
+        &[&setting()[..], &[refused]].concat(),
+        101,
+    );
+    assert_eq!(only(&world).verdict, Verdict::Error);
+    assert!(only(&world).reason.contains("parse error"));
+}
+
+#[test]
+fn a_canary_metric_is_not_asked_before_the_canary() {
+    let mut waiting = run(2, B, 50);
+    waiting.status = RunStatus::at(Phase::Waiting);
+    let told = [
+        runs(100, &[&waiting]),
+        answer(
+            "gh",
+            "approvals 2",
+            100,
+            vec![Fact::Approval(approval(&waiting, "prod-eu"))],
+        ),
+        rollout(100, live("r/ranker:9f3c2ab")),
+    ];
+    let world = world(catalog(vec![latency_gate(250.0)]), &told, 101);
+    assert_eq!(only(&world).verdict, Verdict::NotApplicable);
+    assert_eq!(
+        word(&world),
+        Word::NoGo,
+        "nothing else was asked, so nothing was proven"
+    );
+}
+
+#[test]
+fn registry_trap_2_a_nan_metric_never_passes() {
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut told = setting();
+        told[1] = registry(
+            100,
+            aliases(&[("champion", 1)]),
+            vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
+            vec![
+                model_run(1, &[("accuracy", 0.96)]),
+                model_run(2, &[("accuracy", value)]),
+            ],
+        );
+        let versus = Versus {
+            baseline: BaselineSource::Alias("champion".into()),
+            max_regression: Some(Change {
+                absolute: None,
+                relative: Some(0.01),
+            }),
+            min_improvement: None,
+            same_data: false,
+            on_missing_baseline: OnMissing::Warn,
+        };
+        let gate = GateRule {
+            fail: Limit::default(),
+            versus: Some(versus),
+            ..accuracy_gate(0.0)
+        };
+        let world = world(catalog(vec![gate]), &told, 101);
+        assert_eq!(only(&world).verdict, Verdict::Error, "{value}");
+    }
+}
+
+#[test]
+fn a_model_metric_is_held_against_limit_and_champion() {
+    let gate = |below, improvement: Option<f64>| {
+        let versus = improvement.map(|gain| Versus {
+            baseline: BaselineSource::Alias("champion".into()),
+            max_regression: None,
+            min_improvement: Some(Change {
+                absolute: Some(gain),
+                relative: None,
+            }),
+            same_data: true,
+            on_missing_baseline: OnMissing::Warn,
+        });
+        vec![GateRule {
+            versus,
+            ..accuracy_gate(below)
+        }]
+    };
+    // The candidate has 0.97, the champion 0.96, both scored on the same data.
+    for (below, gain, verdict) in [
+        (0.97, None, Verdict::Pass),
+        (0.98, None, Verdict::Fail),
+        (0.9, Some(0.01), Verdict::Pass),
+        (0.9, Some(0.02), Verdict::Fail),
+    ] {
+        let world = world(catalog(gate(below, gain)), &setting(), 101);
+        assert_eq!(
+            only(&world).verdict,
+            verdict,
+            "below {below}, gain {gain:?}"
+        );
+    }
+}
+
+#[test]
+fn other_data_than_the_champions_is_worth_a_look() {
+    let mut told = setting();
+    let mut other = model_run(2, &[("accuracy", 0.97)]);
+    other.datasets = vec![Dataset {
+        name: "new".into(),
+        digest: "ffffffff".into(),
+        context: Some("eval".into()),
+    }];
+    told[1] = registry(
+        100,
+        aliases(&[("champion", 1)]),
+        vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
+        vec![model_run(1, &[("accuracy", 0.96)]), other],
+    );
+    let versus = Versus {
+        baseline: BaselineSource::Alias("champion".into()),
+        max_regression: Some(Change {
+            absolute: Some(0.0),
+            relative: None,
+        }),
+        min_improvement: None,
+        same_data: true,
+        on_missing_baseline: OnMissing::Warn,
+    };
+    let world = world(
+        catalog(vec![GateRule {
+            versus: Some(versus),
+            ..accuracy_gate(0.9)
+        }]),
+        &told,
+        101,
+    );
+    assert_eq!(only(&world).verdict, Verdict::Warn);
+}
+
+#[test]
+fn evidence_for_another_commit_is_stale_and_says_which() {
+    let mut told = setting();
+    let mut strange = model_run(2, &[("accuracy", 0.99)]);
+    strange
+        .tags
+        .insert("git_sha".into(), gonogo::domain::text::Clean::name(A));
+    told[1] = registry(
+        100,
+        aliases(&[]),
+        vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
+        vec![strange],
+    );
+    let gate = GateRule {
+        bind: vec![Binding::Commit],
+        ..accuracy_gate(0.9)
+    };
+    let world = world(catalog(vec![gate]), &told, 101);
+    assert_eq!(only(&world).verdict, Verdict::Stale);
+    assert_eq!(
+        &*only(&world).reason,
+        "evidence is for commit 9f3c2ab, not 1111111"
+    );
+}
+
+fn pipeline_gate(pattern: &str) -> GateRule {
+    GateRule {
+        id: gonogo::domain::id::GateId::new("tests"),
+        class: 'Q',
+        source: GateSource::Pipeline(pattern.to_owned().into()),
+        better: Better::Higher,
+        fail: Limit::default(),
+        ..latency_gate(0.0)
+    }
+}
+
+#[track_caller]
+fn check_jobs(jobs: &[(&str, RunStatus)], run_status: RunStatus, verdict: Verdict) {
+    let mut of = run(2, B, 50);
+    of.status = run_status;
+    let facts = jobs
+        .iter()
+        .zip(1..)
+        .map(|((name, status), id)| Fact::Job(job(&of, id, name, status.clone())))
+        .collect();
+    let told = [
+        runs(100, &[&of]),
+        answer("gh", "jobs 2", 100, facts),
+        rollout(100, live("r/ranker:9f3c2ab")),
+    ];
+    let world = world(catalog(vec![pipeline_gate("test")]), &told, 101);
+    assert_eq!(only(&world).verdict, verdict, "{jobs:?}");
+}
+
+#[test]
+fn jobs_speak_by_their_worst() {
+    let good = RunStatus::ended(Outcome::Succeeded);
+    let ended = || RunStatus::ended(Outcome::Succeeded);
+    check_jobs(
+        &[("unit tests", good.clone()), ("data tests", good.clone())],
+        ended(),
+        Verdict::Pass,
+    );
+    check_jobs(
+        &[
+            ("unit tests", good.clone()),
+            ("data tests", RunStatus::ended(Outcome::Failed)),
+        ],
+        ended(),
+        Verdict::Fail,
+    );
+    check_jobs(
+        &[("unit tests", RunStatus::at(Phase::Running))],
+        RunStatus::at(Phase::Running),
+        Verdict::Pending,
+    );
+    check_jobs(
+        &[(
+            "unit tests",
+            RunStatus::ended(Outcome::Unknown("odd".into())),
+        )],
+        ended(),
+        Verdict::Error,
+    );
+    check_jobs(
+        &[("unit tests", RunStatus::ended(Outcome::Skipped))],
+        ended(),
+        Verdict::Missing,
+    );
+    check_jobs(
+        &[("unit tests", RunStatus::ended(Outcome::Cancelled))],
+        ended(),
+        Verdict::Missing,
+    );
+    check_jobs(&[("train", good.clone())], ended(), Verdict::Missing);
+    check_jobs(
+        &[("train", good)],
+        RunStatus::at(Phase::Running),
+        Verdict::Pending,
+    );
+}
+
+fn analysis(phase: AnalysisPhase, successful: u32) -> Analysis {
+    Analysis {
+        name: "ranker-new-2-1".into(),
+        hash: Some("new".into()),
+        step: Some(1),
+        phase: phase.clone(),
+        message: "because".into(),
+        started_at: Some(at(90)),
+        metrics: vec![AnalysisMetric {
+            name: "error-rate".into(),
+            phase,
+            message: "".into(),
+            success_condition: None,
+            failure_condition: None,
+            counts: MeasurementCounts {
+                successful,
+                ..MeasurementCounts::default()
+            },
+            count: None,
+            failure_limit: 0,
+            interval: None,
+            dry_run: false,
+            measurements: Vec::new(),
+        }],
+    }
+}
+
+#[test]
+fn cluster_trap_15_an_analysis_that_measured_nothing_proves_nothing() {
+    let gate = || GateRule {
+        source: GateSource::Rollout(RolloutQuestion::Analysis),
+        ..pipeline_gate("")
+    };
+    for (of, verdict) in [
+        (analysis(AnalysisPhase::Successful, 3), Verdict::Pass),
+        (analysis(AnalysisPhase::Successful, 0), Verdict::Missing),
+        (analysis(AnalysisPhase::Failed, 1), Verdict::Fail),
+        (analysis(AnalysisPhase::Error, 0), Verdict::Error),
+        (analysis(AnalysisPhase::Inconclusive, 2), Verdict::Missing),
+        (analysis(AnalysisPhase::Running, 2), Verdict::Pending),
+        (
+            analysis(AnalysisPhase::Unknown("Odd".into()), 2),
+            Verdict::Error,
+        ),
+    ] {
+        let mut told = setting();
+        let mut with = canary("r/ranker:1111111", "r/ranker:9f3c2ab");
+        with.analyses = vec![of.clone()];
+        told[2] = rollout(100, with);
+        let world = world(catalog(vec![gate()]), &told, 101);
+        assert_eq!(only(&world).verdict, verdict, "{of:?}");
+    }
+}
+
+#[test]
+fn a_degraded_rollout_is_bad_and_an_unknown_phase_is_never_green() {
+    let gate = || GateRule {
+        source: GateSource::Rollout(RolloutQuestion::Health),
+        ..pipeline_gate("")
+    };
+    for (phase, verdict) in [
+        (RolloutPhase::Paused, Verdict::Pass),
+        (RolloutPhase::Degraded, Verdict::Fail),
+    ] {
+        let mut told = setting();
+        let mut with = canary("r/ranker:1111111", "r/ranker:9f3c2ab");
+        with.phase = phase;
+        told[2] = rollout(100, with);
+        assert_eq!(
+            only(&world(catalog(vec![gate()]), &told, 101)).verdict,
+            verdict
+        );
+    }
+    let mut told = setting();
+    let mut odd = canary("r/ranker:1111111", "r/ranker:9f3c2ab");
+    odd.phase = RolloutPhase::Unknown("Levitating".into());
+    told[2] = rollout(100, odd);
+    let world = world(catalog(vec![gate()]), &told, 101);
+    assert_ne!(word(&world), Word::Go);
+    assert_eq!(only(&world).verdict, Verdict::Error);
+}
+
+#[test]
+fn findings_carry_what_a_person_needs_to_check_them() {
+    let world = during_canary(
+        vec![latency_gate(250.0)],
+        &[(Arm::Canary, Sample::Value(300.0))],
+    );
+    let finding = only(&world);
+    assert_eq!(&*finding.rule, "latency_p95 ≤ 250 ms");
+    assert_eq!(
+        (finding.observed, finding.limit, finding.margin),
+        (Some(300.0), Some(250.0), Some(-50.0))
+    );
+    assert_eq!(finding.backend, Some(backend("prom")));
+    assert_eq!(
+        (finding.evidence_at, finding.fetched_at),
+        (Some(at(100)), Some(at(100)))
+    );
+    assert!(finding.digest.as_ref().unwrap().starts_with("sha256:"));
+    let decision = world
+        .decision(&world.lanes[&lane()].candidate.clone().unwrap(), &lane().1)
+        .unwrap();
+    assert_eq!(decision.policy_digest, "sha256:policy");
+}

@@ -1,0 +1,6 @@
+//! The engine, by what goes in and what comes out.
+
+mod acting;
+mod correlation;
+mod folding;
+mod gates;
