@@ -270,7 +270,8 @@ impl Driver {
             &world,
             self.desk.person(),
         );
-        let entry = entry::outcome(entry, step, outcome, note);
+        let order = step.and_then(|step| Some((step, &self.cleared.plan().steps.get(step)?.order)));
+        let entry = entry::outcome(entry, order, outcome, note);
         if let Err(why) = self.desk.write_brake(entry).await {
             self.desk
                 .say(Clean::from(format!(

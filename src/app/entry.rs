@@ -119,15 +119,16 @@ pub(super) fn with_step(
     entry
 }
 
-/// How a step, or the plan as a whole, ended.
+/// How a step (with its order), or the plan as a whole, ended.
 pub(super) fn outcome(
     mut entry: Entry,
-    step: Option<usize>,
+    step: Option<(usize, &Order)>,
     outcome: ActionOutcome,
     note: Clean,
 ) -> Entry {
     entry.kind = EntryKind::Outcome;
-    entry.step = step.and_then(|step| u32::try_from(step).ok());
+    entry.step = step.and_then(|(step, _)| u32::try_from(step).ok());
+    entry.order = step.map(|(_, order)| order.clone());
     entry.outcome = Some(outcome);
     entry.note = note;
     entry

@@ -61,14 +61,20 @@ async fn one(desk: &Desk, record: &Record) {
         Some(order) => {
             let since = record.at.unwrap_or_else(|| desk.now());
             let mut worlds = desk.worlds();
-            let shows =
-                |world: &Arc<World>| verify::effect(world, order, since, None) != Effect::NotYet;
-            let deadline = Instant::now() + PATIENCE;
-            let seen = match timeout_at(deadline, worlds.wait_for(shows)).await {
-                Ok(Ok(world)) => verify::effect(&world, order, since, None),
-                Ok(Err(_)) => return,
-                Err(_) => Effect::NotYet,
+            // At the start nothing is known yet, which is no sign that it is gone.
+            let shows = |world: &Arc<World>| match verify::effect(world, order, since, None) {
+                Effect::Seen => true,
+                Effect::Moved(_) => verify::knows(world, order),
+                Effect::NotYet => false,
             };
+            let deadline = Instant::now() + PATIENCE;
+            let waited = timeout_at(deadline, worlds.wait_for(shows))
+                .await
+                .map(|world| world.is_ok());
+            if waited == Ok(false) {
+                return;
+            }
+            let seen = verify::effect(&desk.world(), order, since, None);
             match seen {
                 Effect::Seen => (ActionOutcome::Confirmed, "the effect is there".to_owned()),
                 Effect::NotYet => (ActionOutcome::Failed, "the effect is not there".to_owned()),

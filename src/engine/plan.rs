@@ -278,7 +278,7 @@ pub fn next(plan: &PlanRecord, world: &World, now: Timestamp) -> Next {
                 return match verify::effect(world, &step.order, *returned_at, version) {
                     Effect::Seen => Next::Record(index),
                     Effect::Moved(why) => Next::Stuck(Stuck::Moved(why)),
-                    Effect::NotYet => after_send(plan, index, *returned_at, now),
+                    Effect::NotYet => after_send(plan, index, receipt.is_ok(), *returned_at, now),
                 };
             }
         }
@@ -315,7 +315,13 @@ fn before_send(plan: &PlanRecord, index: usize, world: &World, now: Timestamp) -
     }
 }
 
-fn after_send(plan: &PlanRecord, index: usize, returned_at: Timestamp, now: Timestamp) -> Next {
+fn after_send(
+    plan: &PlanRecord,
+    index: usize,
+    accepted: bool,
+    returned_at: Timestamp,
+    now: Timestamp,
+) -> Next {
     let Some(step) = plan.steps.get(index) else {
         return Next::Done;
     };
@@ -334,7 +340,9 @@ fn after_send(plan: &PlanRecord, index: usize, returned_at: Timestamp, now: Time
         THROTTLE_NUDGE
     };
     let nudge_at = returned_at + patience;
-    if step.nudged_at.is_none() && can_be_nudged(&step.order) {
+    // What may never have arrived is looked for first; only an accepted change
+    // can have been overlooked.
+    if accepted && step.nudged_at.is_none() && can_be_nudged(&step.order) {
         return if nudge_at <= now {
             Next::Nudge(index)
         } else {

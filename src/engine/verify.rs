@@ -204,6 +204,19 @@ pub fn replaced(world: &World, order: &Order) -> Option<Clean> {
     }
 }
 
+/// Whether the thing an order acts on is known at all.
+pub fn knows(world: &World, order: &Order) -> bool {
+    match order {
+        Order::Rollout(order) => world.rollouts.contains_key(&order.target),
+        Order::Approval(order) => world.runs.contains_key(&order.approval.run),
+        Order::Run(order) => order
+            .run
+            .as_ref()
+            .is_none_or(|run| world.runs.contains_key(run)),
+        Order::Model(order) => world.models.contains_key(&order.model),
+    }
+}
+
 /// A later step's order with the precondition the world shows now: the step
 /// index an earlier step of the same plan has moved on. The revision stays what
 /// was agreed to.

@@ -4,6 +4,8 @@
 //! Each module is `cfg(test)`, so that the lints for tests hold in its helpers.
 
 #[cfg(test)]
+mod acting;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod engine;
