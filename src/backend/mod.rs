@@ -9,6 +9,7 @@ pub mod error;
 pub mod github_actions;
 pub mod http;
 pub mod kubernetes;
+pub mod mlflow;
 pub mod secret;
 pub mod settings;
 pub mod supervise;
@@ -37,7 +38,11 @@ pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub type Env = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Every adapter, sorted by kind. A new one is a `mod` line and a row here.
-pub static REGISTRY: &[&dyn Factory] = &[&github_actions::GithubActions, &kubernetes::Kubernetes];
+pub static REGISTRY: &[&dyn Factory] = &[
+    &github_actions::GithubActions,
+    &kubernetes::Kubernetes,
+    &mlflow::Mlflow,
+];
 
 /// Builds backends of one kind from their section of the configuration.
 pub trait Factory: Sync {
@@ -266,6 +271,41 @@ pub struct Check {
     pub seen: Clean,
     /// What to do about it; empty when nothing.
     pub remedy: Clean,
+}
+
+impl Check {
+    /// All is well.
+    pub fn good(what: &str, seen: &str) -> Self {
+        Self::new(what, CheckResult::Good, seen, "")
+    }
+
+    /// It works, but.
+    pub fn remark(what: &str, seen: &str, remedy: &str) -> Self {
+        Self::new(what, CheckResult::Remark, seen, remedy)
+    }
+
+    /// A permission lacks.
+    pub fn denied(what: &str, seen: &str, remedy: &str) -> Self {
+        Self::new(what, CheckResult::Denied, seen, remedy)
+    }
+
+    /// There was no answer, or a refusal.
+    pub fn failed(what: &str, error: &BackendError) -> Self {
+        let result = match error.kind {
+            ErrorKind::Forbidden => CheckResult::Denied,
+            _ => CheckResult::Out,
+        };
+        Self::new(what, result, &error.to_string(), error.kind.remedy())
+    }
+
+    fn new(what: &str, result: CheckResult, seen: &str, remedy: &str) -> Self {
+        Self {
+            what: Clean::line(what),
+            result,
+            seen: Clean::line(seen),
+            remedy: Clean::line(remedy),
+        }
+    }
 }
 
 /// How a check came out.

@@ -1,8 +1,11 @@
 //! Values that several kinds of backends have in their sections.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::{Deserializer, de};
+
+use crate::backend::{http::Auth, secret::SecretRef};
 
 /// Reads a time like `"5s"`, `"1m 30s"` or `"250ms"`.
 ///
@@ -74,6 +77,54 @@ pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Erro
     deserializer.deserialize_any(Written)
 }
 
+/// How to sign in: by a token, by user name and password, or not at all.
+///
+/// # Errors
+///
+/// Both ways are given, or half of one; in words for the configuration.
+pub fn auth(
+    token: Option<SecretRef>,
+    username: Option<String>,
+    password: Option<SecretRef>,
+) -> Result<Auth, &'static str> {
+    match (token, username, password) {
+        (None, None, None) => Ok(Auth::None),
+        (Some(token), None, None) => Ok(Auth::Bearer(token)),
+        (None, Some(user), Some(password)) => Ok(Auth::Basic { user, password }),
+        (Some(_), _, _) => Err("expected either `token`, or `username` and `password`"),
+        (None, Some(_), None) => Err("`username` needs `password`"),
+        (None, None, Some(_)) => Err("`password` needs `username`"),
+    }
+}
+
+/// Headers that go with every request. They are shown where the configuration
+/// is, so those that carry credentials are refused.
+///
+/// # Errors
+///
+/// A name or a value that no header can have, or a header for credentials.
+pub fn headers(written: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in written {
+        let parsed = HeaderName::try_from(name.as_str())
+            .map_err(|_| format!("`{name}` is no name of a header"))?;
+        let credentials = [
+            header::AUTHORIZATION,
+            header::PROXY_AUTHORIZATION,
+            header::COOKIE,
+        ];
+        if credentials.contains(&parsed) {
+            return Err(format!(
+                "`{name}` carries credentials; name them as a secret in `token` or `password`"
+            ));
+        }
+        let value = HeaderValue::try_from(value.as_str())
+            .map_err(|_| format!("the value of `{name}` can be in no header"))?;
+        headers.insert(parsed, value);
+    }
+    Ok(headers)
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -114,5 +165,35 @@ mod tests {
             let error = toml::from_str::<Section>(written).unwrap_err();
             assert!(error.message().contains(expected), "{}", error.message());
         }
+    }
+
+    #[test]
+    fn there_is_one_way_to_sign_in_or_none() {
+        let secret = || Some("env:PLANTED".parse::<SecretRef>().unwrap());
+        let user = || Some("ann".to_owned());
+        assert!(matches!(auth(None, None, None), Ok(Auth::None)));
+        assert!(matches!(auth(secret(), None, None), Ok(Auth::Bearer(_))));
+        assert!(matches!(
+            auth(None, user(), secret()),
+            Ok(Auth::Basic { .. })
+        ));
+        for half in [
+            auth(None, user(), None),
+            auth(None, None, secret()),
+            auth(secret(), user(), secret()),
+        ] {
+            assert!(half.unwrap_err().contains("`password`"));
+        }
+    }
+
+    #[test]
+    fn headers_are_for_anything_but_credentials() {
+        let one = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let tenant = headers(&one("X-Scope-OrgID", "tenant-1")).unwrap();
+        assert_eq!(tenant["x-scope-orgid"], "tenant-1");
+        let refused = headers(&one("Authorization", "Bearer planted-81")).unwrap_err();
+        assert!(refused.contains("`token`") && !refused.contains("planted"));
+        assert!(headers(&one("no name", "x")).is_err());
+        assert!(headers(&one("X-Ok", "line\nbreak")).is_err());
     }
 }

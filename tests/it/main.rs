@@ -10,6 +10,8 @@ mod config;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod faults_mlflow;
+#[cfg(test)]
 mod github;
 #[cfg(test)]
 mod http;
@@ -17,6 +19,8 @@ mod http;
 mod layers;
 #[cfg(test)]
 mod ledger;
+#[cfg(test)]
+mod mlflow;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
