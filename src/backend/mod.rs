@@ -10,6 +10,7 @@ pub mod github_actions;
 pub mod http;
 pub mod kubernetes;
 pub mod mlflow;
+pub mod prometheus;
 pub mod secret;
 pub mod settings;
 pub mod supervise;
@@ -42,6 +43,7 @@ pub static REGISTRY: &[&dyn Factory] = &[
     &github_actions::GithubActions,
     &kubernetes::Kubernetes,
     &mlflow::Mlflow,
+    &prometheus::Prometheus,
 ];
 
 /// Builds backends of one kind from their section of the configuration.

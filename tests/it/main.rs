@@ -12,6 +12,8 @@ mod engine;
 #[cfg(test)]
 mod faults_mlflow;
 #[cfg(test)]
+mod faults_prometheus;
+#[cfg(test)]
 mod github;
 #[cfg(test)]
 mod http;
@@ -21,6 +23,8 @@ mod layers;
 mod ledger;
 #[cfg(test)]
 mod mlflow;
+#[cfg(test)]
+mod prometheus;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! A catalog with one service: model `wdbc-screening`, rollout `ranker` in
 //! `prod`, metrics on `prometheus`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use gonogo::domain::{
     catalog::{Catalog, EnvironmentSpec, MetricSpec, ModelSpec, PlaceSpec, ServiceSpec},
-    id::{BackendId, EnvironmentName, ModelId, PolicyName, ServiceName, TargetId, TargetKind},
+    id::{
+        BackendId, EnvironmentName, MetricName, ModelId, PolicyName, ServiceName, TargetId,
+        TargetKind,
+    },
+    measure::MetricId,
 };
 
 /// The model.
@@ -17,12 +21,30 @@ pub(crate) fn model() -> ModelId {
 }
 
 /// The rollout.
-fn target() -> TargetId {
+pub(crate) fn target() -> TargetId {
     TargetId {
         backend: BackendId::new("cluster"),
         kind: TargetKind::Rollout,
         namespace: "recsys".into(),
         name: "ranker".into(),
+    }
+}
+
+/// A metric of the service: its canary query is its name.
+pub(crate) fn metric(name: &'static str) -> MetricSpec {
+    MetricSpec {
+        id: MetricId {
+            service: ServiceName::new("ranker"),
+            environment: EnvironmentName::new("prod"),
+            metric: MetricName::new(name),
+        },
+        backend: BackendId::new("prometheus"),
+        canary: name.into(),
+        stable: None,
+        traffic: None,
+        unit: "".into(),
+        aggregate: None,
+        range: Duration::from_secs(1800),
     }
 }
 

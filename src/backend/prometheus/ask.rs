@@ -1,0 +1,214 @@
+//! Asks everything about one metric at one instant.
+//!
+//! The canary, the stable revision and the traffic guard are evaluated at the
+//! same instant, so that their windows are the same and a comparison compares
+//! like with like.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta};
+use futures::future::join_all;
+
+use crate::{
+    backend::{
+        BackendError, ErrorKind,
+        prometheus::{
+            api::{Api, Window, unreadable},
+            map,
+        },
+    },
+    domain::{
+        Timestamp,
+        catalog::MetricSpec,
+        measure::{Arm, Measure, Sample, Series},
+        text::Clean,
+    },
+};
+
+/// The most points of a chart; no terminal is wider.
+const POINTS: u64 = 240;
+
+/// The instant at which everything of one look is evaluated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Instant {
+    /// By our clock.
+    pub(super) ours: Timestamp,
+    /// By the server's.
+    pub(super) theirs: Timestamp,
+}
+
+/// The queries a metric has, by side.
+pub(super) fn queries(spec: &MetricSpec) -> impl Iterator<Item = (Arm, &Clean)> {
+    let canary = Some((Arm::Canary, &spec.canary));
+    let stable = spec.stable.as_ref().map(|query| (Arm::Stable, query));
+    let traffic = spec.traffic.as_ref().map(|query| (Arm::Traffic, query));
+    [canary, stable, traffic].into_iter().flatten()
+}
+
+/// The instant values of a metric. `newest` is the stamp of the newest sample
+/// behind it, where the configuration says how to learn that.
+///
+/// # Errors
+///
+/// Any of its queries failed, or was answered in part only.
+pub(super) async fn measures(
+    api: &Arc<Api>,
+    spec: &MetricSpec,
+    at: Instant,
+    newest: Option<Timestamp>,
+) -> Result<Vec<Measure>, BackendError> {
+    let asked = queries(spec).map(|(arm, query)| async move {
+        let sample = instant(api, spec, query, at)
+            .await
+            .map_err(|error| name_arm(&error, arm))?;
+        Ok(Measure {
+            metric: spec.id.clone(),
+            arm,
+            sample,
+            at: newest.map_or(at.ours, |newest| newest.min(at.ours)),
+            query: query.clone(),
+            backend: spec.backend.clone(),
+        })
+    });
+    join_all(asked).await.into_iter().collect()
+}
+
+/// What one query comes to at one instant.
+///
+/// # Errors
+///
+/// It failed, or was answered in part only.
+pub(super) async fn instant(
+    api: &Api,
+    spec: &MetricSpec,
+    query: &str,
+    at: Instant,
+) -> Result<Sample, BackendError> {
+    let (data, warnings) = api.query(query, at.theirs).await?;
+    // A federated server that lost a store answers with what is left.
+    if let Some(first) = warnings.first() {
+        return Err(BackendError::new(
+            ErrorKind::Server,
+            Clean::line(&format!(
+                "answered in part, {} warnings, the first: {first}",
+                warnings.len()
+            )),
+        ));
+    }
+    map::sample(data, spec.aggregate).map_err(|error| unreadable("query", &error))
+}
+
+/// The stamp of the newest sample, by our clock.
+///
+/// # Errors
+///
+/// The query failed, or does not come to one number of Unix seconds.
+pub(super) async fn newest_sample(
+    api: &Api,
+    query: &str,
+    at: Instant,
+) -> Result<Timestamp, BackendError> {
+    let (data, _) = api.query(query, at.theirs).await?;
+    let sample = map::sample(data, None);
+    let stamp = match &sample {
+        Ok(Sample::Value(seconds)) => map::instant(*seconds),
+        _ => None,
+    };
+    stamp.map(|stamp| api.our_time(stamp)).ok_or_else(|| {
+        let came = sample.map_or_else(|error| error.to_string(), |sample| map::describe(&sample));
+        BackendError::new(
+            ErrorKind::Malformed,
+            Clean::line(&format!(
+                "the `fresh` query names no instant: it came to {came}"
+            )),
+        )
+    })
+}
+
+/// The charts of a metric: the canary and the stable revision over one window.
+/// A side that has no single line (several series, no rule) is left out.
+///
+/// # Errors
+///
+/// Any of its queries failed.
+pub(super) async fn charts(
+    api: &Arc<Api>,
+    spec: &MetricSpec,
+    window: Window,
+) -> Result<Vec<Series>, BackendError> {
+    let arms = queries(spec).filter(|(arm, _)| *arm != Arm::Traffic);
+    let asked = arms.map(|(arm, query)| async move {
+        let (data, _) = api
+            .query_range(query, window)
+            .await
+            .map_err(|error| name_arm(&error, arm))?;
+        let points =
+            map::points(data, spec.aggregate).map_err(|error| unreadable("query_range", &error))?;
+        Ok(points.map(|points| Series {
+            metric: spec.id.clone(),
+            arm,
+            points: points
+                .into_iter()
+                .map(|(at, value)| (api.our_time(at), value))
+                .collect(),
+            from: api.our_time(window.from),
+            to: api.our_time(window.to),
+        }))
+    });
+    let series: Result<Vec<_>, BackendError> = join_all(asked).await.into_iter().collect();
+    Ok(series?.into_iter().flatten().collect())
+}
+
+/// The time between two points of a chart that shows `range`.
+pub(super) fn step(range: Duration) -> Duration {
+    Duration::from_secs(range.as_secs().div_ceil(POINTS - 1).max(1))
+}
+
+/// The newest window of a chart that shows `range`, on a grid of its own step,
+/// so that points stand still between two looks.
+pub(super) fn window(range: Duration, theirs: Timestamp) -> Window {
+    let step = step(range);
+    let grid = i64::try_from(step.as_secs()).unwrap_or(i64::MAX);
+    let end = theirs.timestamp() - theirs.timestamp().rem_euclid(grid);
+    let to = DateTime::from_timestamp(end, 0).unwrap_or(theirs);
+    let steps = range.as_secs() / step.as_secs();
+    let reach = step * u32::try_from(steps).unwrap_or(u32::MAX);
+    let reach = TimeDelta::from_std(reach).unwrap_or_default();
+    Window {
+        from: to - reach,
+        to,
+        step,
+    }
+}
+
+fn name_arm(error: &BackendError, arm: Arm) -> BackendError {
+    let message = Clean::line(&format!("{} query: {}", arm.name(), error.message));
+    BackendError::new(error.kind, message).after(error.retry_after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chart_has_at_most_240_points_on_a_grid_that_stands_still() {
+        let at = DateTime::from_timestamp(1_795_403_113, 189_000_000).unwrap();
+        for minutes in [1, 5, 30, 60, 360, 1440, 10_080] {
+            let range = Duration::from_secs(minutes * 60);
+            let window = window(range, at);
+            let length = (window.to - window.from).num_seconds();
+            let step = i64::try_from(window.step.as_secs()).unwrap();
+            assert!(length / step < 240, "{minutes} min: {length}/{step}");
+            assert_eq!(length % step, 0);
+            assert_eq!(window.to.timestamp() % step, 0);
+            assert!((at - window.to).num_seconds() < step + 1);
+            assert!(length > i64::try_from(range.as_secs()).unwrap() - step);
+        }
+        let half_hour = window(Duration::from_secs(1800), at);
+        assert_eq!(half_hour.step, Duration::from_secs(8));
+        assert_eq!(
+            super::window(Duration::from_secs(1800), at + TimeDelta::seconds(1)).to,
+            half_hour.to + TimeDelta::seconds(8) * i32::from(1_795_403_114 % 8 == 0)
+        );
+    }
+}
