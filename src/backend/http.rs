@@ -9,8 +9,10 @@
 //! ([`Http::open`]) once and without the token when it leaves.
 
 mod answer;
+mod base;
 mod budget;
 mod cache;
+mod download;
 mod fault;
 mod words;
 
@@ -24,12 +26,12 @@ use reqwest::{Client, RequestBuilder, Response, redirect, retry};
 use tokio::sync::Semaphore;
 use url::Url;
 
-pub use crate::backend::http::{answer::Answer, budget::Meter};
+pub use crate::backend::http::{answer::Answer, budget::Meter, download::Download};
 use crate::{
     backend::{
         BackendError, ErrorKind, Setup,
         http::{cache::Cache, fault::Sent},
-        secret::{Secret, SecretRef, redact_line},
+        secret::{Secret, SecretRef},
         tls,
     },
     domain::{Timestamp, backend::Budget, text::Clean},
@@ -143,7 +145,7 @@ impl Http {
         setup: &Setup,
     ) -> Result<Self, BackendError> {
         tls::install();
-        let base = parse_base(base)?;
+        let base = base::parse(base)?;
         let mut client = Client::builder()
             .user_agent(concat!("gonogo/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -151,7 +153,7 @@ impl Http {
             .referer(false)
             .connect_timeout(limits.connect)
             .read_timeout(limits.silence);
-        if is_loopback(&base) {
+        if base::is_loopback(&base) {
             client = client.no_proxy();
         }
         let client = client.build().map_err(|error| {
@@ -274,67 +276,6 @@ impl Http {
             .await?;
         self.learn(&answer, &ready);
         Ok(answer)
-    }
-
-    /// Opens a download that may be large and slow: no total time, no size cap.
-    /// One redirect is followed, to another origin without the token.
-    ///
-    /// # Errors
-    ///
-    /// As [`Http::get`].
-    pub async fn open(&self, url: &Url) -> Result<Download, BackendError> {
-        let endpoint = endpoint(&Method::GET, url);
-        self.own_origin(url, &endpoint)?;
-        let ready = self.ready().await?;
-        let asked = (self.0.setup.now)();
-        let first = self.request(Method::GET, url, &Body::Empty, &ready);
-        let response = self.start(first, &endpoint).await?;
-        if !response.status().is_redirection() {
-            return self.download(response, url, endpoint, asked).await;
-        }
-        let Some(target) = target_of(&response, url) else {
-            return Err(fault::redirect(&endpoint, "without an address"));
-        };
-        let second = if self.is_own(&target) {
-            self.request(Method::GET, &target, &Body::Empty, &ready)
-        } else if target.scheme() == "https" || self.0.base.scheme() == "http" {
-            self.0.client.get(target.clone())
-        } else {
-            return Err(fault::redirect(&endpoint, "away from https"));
-        };
-        let response = self.start(second, &endpoint).await?;
-        self.download(response, &target, endpoint, asked).await
-    }
-
-    async fn start(
-        &self,
-        request: RequestBuilder,
-        endpoint: &str,
-    ) -> Result<Response, BackendError> {
-        // The head has to come in time; the body may take as long as it moves.
-        let error = match tokio::time::timeout(self.0.limits.total, request.send()).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(error)) => fault::transport(error, endpoint, Sent::Read),
-            Err(_) => fault::too_slow(endpoint, self.0.limits.total),
-        };
-        Err(error)
-    }
-
-    async fn download(
-        &self,
-        response: Response,
-        url: &Url,
-        endpoint: String,
-        asked: Timestamp,
-    ) -> Result<Download, BackendError> {
-        if response.status().is_success() {
-            return Ok(Download { response, endpoint });
-        }
-        let answer = self.take(response, url, endpoint.clone(), asked, Sent::Read);
-        Err(match answer.await?.ok() {
-            Err(error) => error,
-            Ok(_) => fault::redirect(&endpoint, "more than once"),
-        })
     }
 
     async fn read(&self, method: Method, url: &Url, body: &Body) -> Result<Answer, BackendError> {
@@ -527,63 +468,7 @@ impl Http {
     }
 }
 
-/// A download under way.
-pub struct Download {
-    response: Response,
-    endpoint: String,
-}
-
-impl Download {
-    /// The next piece; `None` at the end.
-    ///
-    /// # Errors
-    ///
-    /// The connection broke or fell silent.
-    pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, BackendError> {
-        match self.response.chunk().await {
-            Ok(chunk) => Ok(chunk.map(Vec::from)),
-            Err(error) => Err(fault::transport(error, &self.endpoint, Sent::Read)),
-        }
-    }
-}
-
-/// Where a redirect leads.
-fn target_of(response: &Response, from: &Url) -> Option<Url> {
-    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
-    from.join(location).ok()
-}
-
 /// Method and path: enough to name a request, without host, query or fragment.
 fn endpoint(method: &Method, url: &Url) -> String {
     format!("{method} {}", url.path())
-}
-
-fn parse_base(written: &str) -> Result<Url, BackendError> {
-    let wrong = |why: &str| BackendError::new(ErrorKind::Configuration, redact_line(why));
-    // The address itself is not repeated: it may hold a password.
-    let base =
-        Url::parse(written).map_err(|error| wrong(&format!("no usable address: {error}")))?;
-    if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-        return Err(wrong(
-            "an address must start with `https://` or `http://` and a host",
-        ));
-    }
-    if !base.username().is_empty() || base.password().is_some() {
-        return Err(wrong(
-            "an address must not hold credentials; name them as a secret",
-        ));
-    }
-    if base.query().is_some() || base.fragment().is_some() {
-        return Err(wrong("an address must not have a query or fragment"));
-    }
-    Ok(base)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }

@@ -35,6 +35,8 @@ use crate::{
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// Longest wait after failures, unless the backend asks for more.
 const BACK_OFF_MOST: Duration = Duration::from_secs(60);
+/// No rest is longer than this, whatever a feed or a backend says.
+const REST_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 /// A look that takes longer than this has lost its way.
 const LOOK_MOST: Duration = Duration::from_secs(120);
 /// A stream that lived this long was healthy: its next failure is a first one.
@@ -331,7 +333,7 @@ impl Rest {
 /// the time it named, so that wait has no spread.
 fn rest_after(failures: u32, told: Option<Duration>, spread: f64) -> Rest {
     match told {
-        Some(told) => Rest::Told(told.max(back_off(failures))),
+        Some(told) => Rest::Told(told.clamp(back_off(failures), REST_MOST)),
         None => Rest::BackOff(back_off(failures).mul_f64(spread)),
     }
 }
@@ -356,7 +358,8 @@ fn back_off(failures: u32) -> Duration {
 
 /// The feed's own cadence; a fault in it is no reason to stop or to spin.
 fn cadence(poll: &dyn Poll, focus: &Focus) -> Duration {
-    catch_unwind(AssertUnwindSafe(|| poll.cadence(focus))).unwrap_or(BACK_OFF_MOST)
+    let wish = catch_unwind(AssertUnwindSafe(|| poll.cadence(focus)));
+    wish.unwrap_or(BACK_OFF_MOST).min(REST_MOST)
 }
 
 /// Runs an adapter's code so that a panic in it becomes a failure of it.

@@ -283,6 +283,7 @@ impl RunControls for Act {
         // Reruns and cancels answer `{}`, `null` or nothing: not worth reading.
         let note = match (&order.action, answer.json::<wire::Dispatched>()) {
             (RunAction::Dispatch { .. }, Ok(made)) => {
+                self.api.note_started(&order.pipeline, made.workflow_run_id);
                 Clean::line(&format!("run {}", made.workflow_run_id))
             }
             _ => Clean::default(),

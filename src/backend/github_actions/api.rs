@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use chrono::TimeDelta;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
@@ -24,12 +25,17 @@ use crate::{
 /// Most pages that are followed for one list.
 const PAGES: usize = 10;
 
+/// How long a run we started is looked for.
+const LATELY: TimeDelta = TimeDelta::minutes(2);
+
 /// One GitHub as one token sees it.
 pub(super) struct Api {
     pub(super) http: Http,
     pub(super) backend: BackendId,
     pub(super) now: Now,
     learnt: Mutex<Learnt>,
+    /// Runs that dispatches of ours made, and when.
+    started: Mutex<Vec<(PipelineId, u64, Timestamp)>>,
 }
 
 /// What answers say about the server and the token, in passing.
@@ -63,12 +69,28 @@ impl Api {
             backend,
             now,
             learnt: Mutex::default(),
+            started: Mutex::default(),
         }
     }
 
     pub(super) fn learnt(&self) -> Learnt {
         let learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
         learnt.clone()
+    }
+
+    /// Notes that a dispatch of ours made this run.
+    pub(super) fn note_started(&self, pipeline: &PipelineId, run: u64) {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.push((pipeline.clone(), run, (self.now)()));
+    }
+
+    /// Runs of this pipeline that dispatches of ours made lately. GitHub lists
+    /// a new run a moment after it named it.
+    pub(super) fn started(&self, pipeline: &PipelineId, now: Timestamp) -> Vec<u64> {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        started.retain(|(_, _, at)| now - *at < LATELY);
+        let ours = started.iter().filter(|(of, _, _)| of == pipeline);
+        ours.map(|(_, run, _)| *run).collect()
     }
 
     /// A scope of this backend.

@@ -15,6 +15,7 @@ mod map;
 mod permits;
 mod poll;
 mod probe;
+mod take;
 mod tempo;
 mod watched;
 mod wire;

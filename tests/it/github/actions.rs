@@ -17,7 +17,7 @@ use crate::support::script::{Reply, Script};
 
 const PENDING: &str = "/pending_deployments";
 
-fn approval(answer: Say) -> ApprovalOrder {
+pub(super) fn approval(answer: Say) -> ApprovalOrder {
     ApprovalOrder {
         approval: ApprovalId {
             run: run_id(RUN),
@@ -33,7 +33,7 @@ fn approval(answer: Say) -> ApprovalOrder {
     }
 }
 
-fn on_run(action: RunAction) -> RunOrder {
+pub(super) fn on_run(action: RunAction) -> RunOrder {
     let dispatch = matches!(action, RunAction::Dispatch { .. });
     RunOrder {
         pipeline: PipelineId {
@@ -47,7 +47,7 @@ fn on_run(action: RunAction) -> RunOrder {
     }
 }
 
-fn dispatch() -> RunAction {
+pub(super) fn dispatch() -> RunAction {
     RunAction::Dispatch {
         reference: "main".into(),
         inputs: vec![("version".into(), "42".into())],
@@ -55,7 +55,7 @@ fn dispatch() -> RunAction {
 }
 
 impl Bench {
-    async fn answer(&self, order: &ApprovalOrder) -> Result<Receipt, BackendError> {
+    pub(super) async fn answer(&self, order: &ApprovalOrder) -> Result<Receipt, BackendError> {
         self.backend
             .controls
             .approval
@@ -65,7 +65,7 @@ impl Bench {
             .await
     }
 
-    async fn act(&self, order: &RunOrder) -> Result<Receipt, BackendError> {
+    pub(super) async fn act(&self, order: &RunOrder) -> Result<Receipt, BackendError> {
         self.backend.controls.run.clone().unwrap().send(order).await
     }
 }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod budget;
+mod contract;
 mod doctor;
 mod faults;
 mod reads;

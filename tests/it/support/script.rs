@@ -133,6 +133,8 @@ impl Script {
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
+                // Head and body go out apart; without this each answer takes 40 ms.
+                stream.set_nodelay(true).unwrap();
                 connections.spawn(serve(stream, answer.clone(), log.clone()));
             }
         });
