@@ -41,8 +41,15 @@ def lane(bench):
         same(body["data"]["result"], [], "long before the first scrape")
         sample = query(url, "timestamp(request_seconds_count)")["data"]["result"][0]["value"]
         expect(float(sample[1]) <= sample[0], f"the scrape is not older than the question: {sample}")
+    eventually("a rate over several seconds", 30, lambda: 9 <= count(url))
     end = {"url": url, "query": "sum(rate(requests_total[5s]))", "span": 40}
     official(bench, bench.folder, "prometheus-ends", {"prometheus": end})
+
+
+def count(url):
+    """How often the exporter was scraped."""
+    found = query(url, "count_over_time(up[5m])")["data"]["result"]
+    return int(found[0]["value"][1]) if found else 0
 
 
 def query(url, text, **more):

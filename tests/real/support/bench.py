@@ -40,12 +40,18 @@ class Bench:
         self._mlflow = None
         self._stops = []
 
+    def say(self, text):
+        """Prints a line and keeps it beside the servers' logs."""
+        print(text, flush=True)
+        with open(self.folder / "report.txt", "a", encoding="utf-8") as report:
+            report.write(text + "\n")
+
     # ------------------------------------------------------------------ lanes
 
     def lane(self, name, work, limit):
         """Runs one lane with a time limit in seconds."""
         began = time.monotonic()
-        print(f"lane {name}: starts", flush=True)
+        self.say(f"lane {name}: starts")
         previous = signal.signal(signal.SIGALRM, _too_long(limit))
         signal.alarm(limit)
         try:
@@ -65,7 +71,7 @@ class Bench:
         finally:
             signal.alarm(0)
             signal.signal(signal.SIGALRM, previous)
-        print(f"lane {name}: {word} ({time.monotonic() - began:.1f} s)", flush=True)
+        self.say(f"lane {name}: {word} ({time.monotonic() - began:.1f} s)")
 
     @contextlib.contextmanager
     def check(self, sentence, must=False):
@@ -77,12 +83,12 @@ class Bench:
             raise
         except Exception as why:  # noqa: BLE001  whatever a check raises is why it failed
             self.failed += 1
-            print(f"  FAIL {sentence} ({time.monotonic() - began:.1f} s)\n       {_reason(why)}", flush=True)
+            self.say(f"  FAIL {sentence} ({time.monotonic() - began:.1f} s)\n       {_reason(why)}")
             if must:
                 raise LaneOver from why
         else:
             self.passed += 1
-            print(f"  ok   {sentence} ({time.monotonic() - began:.1f} s)", flush=True)
+            self.say(f"  ok   {sentence} ({time.monotonic() - began:.1f} s)")
 
     def close(self):
         """Stops every server; keeps the folder when something failed, for a look at its logs."""
