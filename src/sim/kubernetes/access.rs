@@ -4,8 +4,10 @@
 //! description and asking about oneself is open to every known persona, as it
 //! is in a real cluster.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use crate::sim::kubernetes::managed::stamp;
 use crate::sim::kubernetes::problem::Problem;
 use crate::sim::kubernetes::request::Address;
 use crate::sim::kubernetes::value::Fields;
@@ -49,6 +51,7 @@ const OPEN_PATHS: &[&str] = &[
     "/openapi/*",
     "/readyz",
     "/version",
+    "/version/",
 ];
 
 const READABLE: &[(&str, &[&str])] = &[
@@ -196,10 +199,18 @@ impl Persona {
         let mut answer = review.clone();
         answer.put("/kind", json!("SelfSubjectAccessReview"));
         answer.put("/apiVersion", json!("authorization.k8s.io/v1"));
-        answer.put("/metadata/creationTimestamp", Value::Null);
+        answer.put("/metadata", json!({}));
         answer.put("/status/allowed", json!(allowed));
-        if allowed {
-            let why = format!("RBAC: allowed by ClusterRoleBinding \"{}\"", self.role());
+        // The masters are let through before any rule is looked at.
+        let group = self
+            .groups
+            .first()
+            .filter(|group| *group != "system:masters");
+        if let (true, Some(group)) = (allowed, group) {
+            let role = group.trim_end_matches('s').replace(':', "-");
+            let why = format!(
+                "RBAC: allowed by ClusterRoleBinding \"{role}\" of ClusterRole \"{role}\" to Group \"{group}\""
+            );
             answer.put("/status/reason", json!(why));
         }
         answer
@@ -232,8 +243,8 @@ impl Persona {
         json!({
             "kind": "SelfSubjectRulesReview",
             "apiVersion": "authorization.k8s.io/v1",
-            "metadata": {"creationTimestamp": null},
-            "spec": {"namespace": namespace},
+            "metadata": {},
+            "spec": {},
             "status": {
                 "resourceRules": rules,
                 "nonResourceRules": [
@@ -245,25 +256,19 @@ impl Persona {
     }
 
     /// The answer to `SelfSubjectReview`.
-    pub(crate) fn self_review(&self) -> Value {
+    pub(crate) fn self_review(&self, now: DateTime<Utc>) -> Value {
         let mut groups = self.groups.clone();
         groups.push("system:authenticated".to_owned());
         json!({
             "kind": "SelfSubjectReview",
             "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {"creationTimestamp": null},
+            "metadata": {"creationTimestamp": stamp(now)},
             "status": {"userInfo": {
                 "username": self.name,
                 "uid": format!("u-{}", self.name),
                 "groups": groups,
             }},
         })
-    }
-
-    fn role(&self) -> String {
-        self.groups
-            .first()
-            .map_or_else(|| self.name.clone(), |group| group.replace(':', "-"))
     }
 }
 

@@ -124,11 +124,14 @@ fn route(
         Target::OpenApiV2 => Some(discovery::openapi_v2()),
         Target::OpenApiV3(path) if path.is_empty() => Some(discovery::openapi_index()),
         Target::OpenApiV3(path) => discovery::openapi_document(&path),
-        Target::Review(which) => return review(persona, which, asked),
+        Target::Review(which) => return review(shared, persona, which, asked),
         Target::Objects(address) => return objects(shared, persona, address, asked),
         Target::Health | Target::Version | Target::Mutations | Target::Unknown => None,
     };
-    let document = document.ok_or_else(Problem::no_such_resource)?;
+    let Some(document) = document else {
+        // What is not served at all is not said by the API but by its server.
+        return Ok(answer::text(404, "404 page not found\n"));
+    };
     if asked.method == Method::GET {
         Ok(answer::json(200, &document))
     } else {
@@ -136,7 +139,12 @@ fn route(
     }
 }
 
-fn review(persona: &Persona, which: &str, asked: &Asked) -> Result<Response, Problem> {
+fn review(
+    shared: &Shared,
+    persona: &Persona,
+    which: &str,
+    asked: &Asked,
+) -> Result<Response, Problem> {
     if asked.method != Method::POST {
         return Err(Problem::method_not_allowed());
     }
@@ -144,7 +152,7 @@ fn review(persona: &Persona, which: &str, asked: &Asked) -> Result<Response, Pro
     let body = match which {
         "selfsubjectaccessreviews" => persona.access_review(&review),
         "selfsubjectrulesreviews" => persona.rules_review(&review),
-        _ => persona.self_review(),
+        _ => persona.self_review(shared.store.time.now()),
     };
     Ok(answer::json(201, &body))
 }
@@ -228,10 +236,23 @@ fn list(shared: &Shared, address: &Address, asked: &Asked) -> Result<Response, P
     let namespace = (!address.namespace.is_empty()).then_some(address.namespace.as_str());
     let (objects, version) = shared.store.list(address.resource.kind, namespace);
     let page = Page::parse(asked.query.text("continue"), version)?;
-    if shared.store.since(page.version).is_err() {
-        let why = "The provided continue parameter is too old to display a consistent list result. \
-                   You can start a new list without the continue parameter.";
+    let exact = asked.query.number("resourceVersion");
+    if asked.query.text("resourceVersionMatch") == "Exact"
+        && exact.is_some_and(|version| shared.store.since(version).is_err())
+    {
+        let why = "The resourceVersion for the provided list is too old.";
         return Err(Problem::expired(why));
+    }
+    if shared.store.since(page.version).is_err() {
+        let why = "The provided continue parameter is too old to display a consistent list \
+                   result. You can start a new list without the continue parameter, or use the \
+                   continue token in this response to retrieve the remainder of the results. \
+                   Continuing with the provided token results in an inconsistent list - objects \
+                   that were created, modified, or deleted between the time the first chunk was \
+                   returned and now may show up in the list.";
+        let mut problem = Problem::expired(why);
+        problem.metadata = json!({"continue": page.at(version)});
+        return Err(problem);
     }
     let matching: Vec<_> = objects
         .iter()
@@ -287,6 +308,12 @@ impl Page {
     fn token(&self, last: &Value) -> String {
         let (namespace, name) = place(last);
         format!("{}:{namespace}:{name}", self.version)
+    }
+
+    /// The token that goes on from the same place, but in a newer list.
+    fn at(&self, version: u64) -> String {
+        let (namespace, name) = self.last.clone().unwrap_or_default();
+        format!("{version}:{namespace}:{name}")
     }
 
     fn is_after(&self, object: &Value) -> bool {

@@ -6,10 +6,12 @@
 //! clock they move themselves.
 //!
 //! Controllers see rollouts, deployments and analyses through a cache of their
-//! own. A swallowed patch is one that never reached that cache: it is stored,
-//! and nothing happens until the object is written again.
+//! own. A pass works on what the cache held when its cause arrived, not on what
+//! has arrived meanwhile; two patches in quick succession are seen one after
+//! the other. A swallowed patch is one that never reached the cache: it is
+//! stored, and nothing happens until the object is written again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +28,9 @@ use crate::sim::kubernetes::{analysis, deployment, pod, replicaset, rollout};
 /// How long after a change a controller reacts; real ones take 50–150 ms.
 const REACTION: Duration = Duration::from_millis(60);
 
+/// How old the picture is that a pass works on: nearly as old as its cause.
+const LAG: Duration = Duration::from_millis(58);
+
 /// How long after a failed reconciliation it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -35,14 +40,19 @@ const CACHED: &[&str] = &["Rollout", "Deployment", "AnalysisRun"];
 /// Kinds that have a controller.
 const RECONCILED: &[&str] = &["Rollout", "Deployment", "ReplicaSet", "Pod", "AnalysisRun"];
 
+/// Pictures of one object with the times they arrived, oldest first.
+type Views = VecDeque<(DateTime<Utc>, Arc<Value>)>;
+
 /// All controllers of the cluster.
 pub(crate) struct Controllers {
     store: Arc<Store>,
     metrics: MetricSource,
     cursor: u64,
-    cache: BTreeMap<Key, Arc<Value>>,
+    cache: BTreeMap<Key, Views>,
     due: BTreeMap<Key, DateTime<Utc>>,
     stamps: Stamps,
+    /// Whose pass it is, while what it wrote is read back.
+    writing: Option<Key>,
 }
 
 impl Controllers {
@@ -54,6 +64,7 @@ impl Controllers {
             cache: BTreeMap::new(),
             due: BTreeMap::new(),
             stamps: Stamps::default(),
+            writing: None,
         }
     }
 
@@ -78,7 +89,9 @@ impl Controllers {
             for key in ready {
                 self.due.remove(&key);
                 self.reconcile(&key, now);
+                self.writing = Some(key);
                 self.read_log(now);
+                self.writing = None;
             }
         }
     }
@@ -102,17 +115,47 @@ impl Controllers {
         for kind in RECONCILED {
             for object in self.store.list(kind, None).0 {
                 if let Some(key) = Key::of(&object) {
-                    self.remember(&key, &object);
+                    self.remember(&key, &object, now);
                     self.enqueue(key, after(now, REACTION));
                 }
             }
         }
     }
 
-    fn remember(&mut self, key: &Key, object: &Arc<Value>) {
+    fn remember(&mut self, key: &Key, object: &Arc<Value>, now: DateTime<Utc>) {
         if CACHED.contains(&key.kind) {
-            self.cache.insert(key.clone(), Arc::clone(object));
+            let views = self.cache.entry(key.clone()).or_default();
+            let own = self.writing.as_ref() == Some(key);
+            if own {
+                // What a controller has written itself it knows at once, and
+                // with it all that was stored before.
+                views.clear();
+            }
+            let arrived = if own { DateTime::UNIX_EPOCH } else { now };
+            views.push_back((arrived, Arc::clone(object)));
         }
+    }
+
+    /// The object as a pass at `now` sees it. If it has changed since, another
+    /// pass is due for that.
+    fn view(&mut self, key: &Key, now: DateTime<Utc>) -> Option<Arc<Value>> {
+        if !CACHED.contains(&key.kind) {
+            return self.store.get(key);
+        }
+        let views = self.cache.get_mut(key)?;
+        while views
+            .get(1)
+            .is_some_and(|(arrived, _)| after(*arrived, LAG) <= now)
+        {
+            views.pop_front();
+        }
+        let newer = views.get(1).map(|(arrived, _)| after(*arrived, REACTION));
+        let (_, seen) = views.front()?;
+        let seen = Arc::clone(seen);
+        if let Some(due) = newer {
+            self.enqueue(key.clone(), due);
+        }
+        Some(seen)
     }
 
     fn enqueue(&mut self, key: Key, at: DateTime<Utc>) {
@@ -134,7 +177,7 @@ impl Controllers {
             self.collect_garbage(event);
             return;
         }
-        self.remember(&event.key, &event.object);
+        self.remember(&event.key, &event.object, now);
         if RECONCILED.contains(&event.key.kind) {
             self.enqueue(event.key.clone(), soon);
         }
@@ -183,12 +226,9 @@ impl Controllers {
     }
 
     fn reconcile(&mut self, key: &Key, now: DateTime<Utc>) {
-        let object = if CACHED.contains(&key.kind) {
-            self.cache.get(key).cloned()
-        } else {
-            self.store.get(key)
+        let Some(object) = self.view(key, now) else {
+            return;
         };
-        let Some(object) = object else { return };
         let mut world = World {
             store: &self.store,
             now,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::sim::kubernetes::request::{groups, reviews};
 use crate::sim::kubernetes::resource::{RESOURCES, Resource};
+use crate::sim::kubernetes::value::Fields;
 
 /// `/version`.
 pub(crate) fn version() -> Value {
@@ -83,16 +84,13 @@ pub(crate) fn resource_list(group: &str, version: &str) -> Option<Value> {
 }
 
 fn entries(row: &Resource) -> Vec<Value> {
-    let verbs = [
-        "create",
-        "delete",
-        "deletecollection",
-        "get",
-        "list",
-        "patch",
-        "update",
-        "watch",
-    ];
+    // The order in which the two kinds of server list them.
+    let verbs = if row.custom {
+        "delete deletecollection get list patch create update watch"
+    } else {
+        "create delete deletecollection get list patch update watch"
+    };
+    let verbs: Vec<&str> = verbs.split(' ').collect();
     let mut entries = vec![json!({
         "name": row.plural,
         "singularName": row.singular,
@@ -101,6 +99,9 @@ fn entries(row: &Resource) -> Vec<Value> {
         "verbs": verbs,
         "shortNames": row.short,
     })];
+    if let (true, Some(entry)) = (row.is_in_all(), entries.first_mut()) {
+        entry.put("/categories", json!(["all"]));
+    }
     let mut part = |name: &str, kind: &str, verbs: &[&str], group: Option<(&str, &str)>| {
         let mut entry = json!({
             "name": format!("{}/{name}", row.plural),
@@ -233,8 +234,6 @@ pub(crate) fn openapi_v2() -> Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::sim::kubernetes::value::Fields;
-
     use super::*;
 
     #[test]

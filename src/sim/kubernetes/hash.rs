@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use crate::sim::kubernetes::defaults;
 use crate::sim::kubernetes::value::Fields;
 
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -29,10 +30,12 @@ pub(crate) fn safe_text(number: u64, length: usize) -> String {
 
 /// The hash of a pod template: equal for templates that mean the same.
 ///
-/// Nulls and empty members do not count, because a controller that rewrites
-/// an object adds and removes them; nor do the labels that carry the hash.
+/// Nulls, empty members and the server's defaults do not count, because they
+/// come and go as an object is rewritten; nor do the labels that carry the
+/// hash.
 pub(crate) fn template_hash(template: &Value) -> String {
     let mut template = template.clone();
+    defaults::fill_template(&mut template);
     for label in [ROLLOUT_HASH, DEPLOYMENT_HASH] {
         template.drop_field(&format!("/metadata/labels/{label}"));
     }

@@ -28,7 +28,11 @@ pub(crate) fn json_patch(document: &Value, patch: &Value) -> Result<Value, Refus
     let operations = patch
         .as_array()
         .filter(|list| list.len() <= LIMIT)
-        .ok_or_else(|| Refused::Malformed("a JSON patch is a list of operations".into()))?;
+        .ok_or_else(|| {
+            let why = "error decoding patch: json: cannot unmarshal object into Go value of type \
+                       []handlers.jsonPatchOp";
+            Refused::Malformed(why.into())
+        })?;
     let mut patched = document.clone();
     for operation in operations {
         apply(&mut patched, operation)?;

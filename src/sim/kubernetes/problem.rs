@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use crate::sim::kubernetes::resource::Resource;
+use crate::sim::kubernetes::value::Fields;
 
 /// A refusal, ready to be sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,8 @@ pub(crate) struct Problem {
     pub(crate) reason: &'static str,
     pub(crate) message: String,
     pub(crate) details: Value,
+    /// The metadata of the answer; empty but for one case.
+    pub(crate) metadata: Value,
 }
 
 impl Problem {
@@ -24,6 +27,7 @@ impl Problem {
             reason,
             message: message.into(),
             details: Value::Null,
+            metadata: json!({}),
         }
     }
 
@@ -94,6 +98,34 @@ impl Problem {
         let mut problem = Self::new(422, "Invalid", message);
         let cause = json!({"reason": "FieldValueInvalid", "message": why, "field": field});
         problem.details = json!({"name": name, "group": group, "kind": kind, "causes": [cause]});
+        problem
+    }
+
+    /// A patched object that does not decode; `object` is what came out.
+    pub(crate) fn undecodable(object: &Value, why: &str) -> Self {
+        let quoted = Value::String(object.to_string()).to_string();
+        let why = format!("Invalid value: {quoted}: {why}");
+        let mut problem = Self::new(422, "Invalid", format!(" \"\" is invalid: patch: {why}"));
+        let cause = json!({"reason": "FieldValueInvalid", "message": why, "field": "patch"});
+        problem.details = json!({"causes": [cause]});
+        problem
+    }
+
+    /// A field of the wrong type, as the schema finds it.
+    pub(crate) fn wrong_type(
+        resource: &Resource,
+        name: &str,
+        field: &str,
+        found: &str,
+        wanted: &str,
+    ) -> Self {
+        let why = format!(
+            "Invalid value: \"{found}\": {field} in body must be of type {wanted}: \"{found}\""
+        );
+        let mut problem = Self::invalid(resource, name, field, &why);
+        problem
+            .details
+            .put("/causes/0/reason", json!("FieldValueTypeInvalid"));
         problem
     }
 
@@ -194,7 +226,7 @@ impl Problem {
         let mut status = json!({
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,

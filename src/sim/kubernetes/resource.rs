@@ -52,6 +52,11 @@ impl Resource {
         self.parts.contains(&"scale")
     }
 
+    /// Whether `kubectl get all` lists it.
+    pub(crate) fn is_in_all(&self) -> bool {
+        matches!(self.kind, "Pod" | "Service" | "Deployment" | "ReplicaSet")
+    }
+
     /// The row with this group, version and plural.
     pub(crate) fn by_plural(group: &str, version: &str, plural: &str) -> Option<&'static Self> {
         RESOURCES

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::sim::kubernetes::admit::admit;
+use crate::sim::kubernetes::defaults;
 use crate::sim::kubernetes::managed::{self, Author};
 use crate::sim::kubernetes::problem::Problem;
 use crate::sim::kubernetes::resource::{Key, Resource};
@@ -218,6 +220,7 @@ impl Store {
                 object.drop_field("/status");
             }
         }
+        defaults::fill(resource, &mut object);
         let now = self.time.now();
         if object.text("/metadata/uid").is_empty() {
             object.put("/metadata/uid", json!(Uuid::now_v7().to_string()));
@@ -340,89 +343,6 @@ impl Store {
         }
         self.latest.send_replace(version);
         object
-    }
-}
-
-/// What remains of a proposed object after the rules of the API.
-fn admit(
-    resource: &Resource,
-    key: &Key,
-    before: &Value,
-    proposed: Value,
-    part: Part,
-) -> Result<Value, Problem> {
-    let stale = |field: &str| {
-        let asked = proposed.text(field);
-        !asked.is_empty() && asked != before.text(field)
-    };
-    if stale("/metadata/resourceVersion") {
-        return Err(Problem::stale(resource, &key.name));
-    }
-    if stale("/metadata/uid") {
-        let why = format!(
-            "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-            proposed.text("/metadata/uid"),
-            before.text("/metadata/uid")
-        );
-        return Err(Problem::conflict(resource, &key.name, &why));
-    }
-    if part == Part::Status {
-        let mut after = before.clone();
-        set_or_drop(&mut after, "/status", proposed.at("/status"));
-        return Ok(after);
-    }
-    let mut after = proposed;
-    for fixed in ["apiVersion", "kind"] {
-        set_or_drop(
-            &mut after,
-            &format!("/{fixed}"),
-            before.at(&format!("/{fixed}")),
-        );
-    }
-    let server_owned = [
-        "name",
-        "namespace",
-        "uid",
-        "creationTimestamp",
-        "generation",
-    ];
-    for field in server_owned
-        .into_iter()
-        .chain(["resourceVersion", "managedFields"])
-    {
-        let pointer = format!("/metadata/{field}");
-        set_or_drop(&mut after, &pointer, before.at(&pointer));
-    }
-    if part == Part::Main && resource.has_status() {
-        set_or_drop(&mut after, "/status", before.at("/status"));
-    }
-    if (resource.has_status() || resource.custom) && meaning_differs(resource, before, &after) {
-        after.put(
-            "/metadata/generation",
-            json!(before.count("/metadata/generation") + 1),
-        );
-    }
-    Ok(after)
-}
-
-/// Whether something the generation counts has changed.
-fn meaning_differs(resource: &Resource, before: &Value, after: &Value) -> bool {
-    let meaning = |object: &Value| {
-        let mut rest = object.clone();
-        rest.drop_field("/metadata");
-        if resource.has_status() {
-            rest.drop_field("/status");
-        }
-        rest
-    };
-    meaning(before) != meaning(after)
-}
-
-fn set_or_drop(object: &mut Value, pointer: &str, value: &Value) {
-    if value.is_null() {
-        object.drop_field(pointer);
-    } else {
-        object.put(pointer, value.clone());
     }
 }
 

@@ -1,4 +1,5 @@
-//! `fieldValidation=Strict`: refusing fields the schema does not know.
+//! What a schema refuses: fields of a wrong type, and with
+//! `fieldValidation=Strict` fields it does not know.
 //!
 //! Only the first level of a Rollout's spec and status is known here; that is
 //! where a mistyped action would land. Other kinds are taken as they are.
@@ -54,11 +55,13 @@ const STATUS: &[&str] = &[
     "workloadObservedGeneration",
 ];
 
-/// Refuses unknown fields of a whole object sent with `Strict`.
+/// Refuses a whole object that does not decode, or, with `Strict`, has fields
+/// nobody knows.
 ///
 /// # Errors
-/// A 400, as for any body that cannot be decoded.
+/// A 422 for a wrong type, a 400 for an unknown field.
 pub(crate) fn check(resource: &Resource, object: &Value, mode: &str) -> Result<(), Problem> {
+    check_types(resource, object)?;
     match unknown_field(resource, object, mode) {
         None => Ok(()),
         Some(field) => {
@@ -71,7 +74,8 @@ pub(crate) fn check(resource: &Resource, object: &Value, mode: &str) -> Result<(
     }
 }
 
-/// Refuses unknown fields of a patched object sent with `Strict`.
+/// Refuses a patched object that does not decode, or, with `Strict`, has
+/// fields nobody knows.
 ///
 /// # Errors
 /// A 422 that names the field, as the real server gives for patches.
@@ -80,13 +84,57 @@ pub(crate) fn check_patched(
     object: &Value,
     mode: &str,
 ) -> Result<(), Problem> {
+    check_types(resource, object)?;
     match unknown_field(resource, object, mode) {
         None => Ok(()),
         Some(field) => {
-            let why = format!("Invalid value: strict decoding error: unknown field \"{field}\"");
-            let name = object.text("/metadata/name");
-            Err(Problem::invalid(resource, name, "patch", &why))
+            let why = format!("strict decoding error: unknown field \"{field}\"");
+            Err(Problem::undecodable(object, &why))
         }
+    }
+}
+
+/// Fields of a rollout whose type the schema checks, where it matters here.
+const TYPES: &[(&str, &str)] = &[
+    ("spec.replicas", "integer"),
+    ("spec.paused", "boolean"),
+    ("spec.progressDeadlineSeconds", "integer"),
+    ("spec.revisionHistoryLimit", "integer"),
+    ("spec.restartAt", "string"),
+    ("spec.strategy", "object"),
+    ("status.abort", "boolean"),
+    ("status.currentStepIndex", "integer"),
+    ("status.pauseConditions", "array"),
+    ("status.promoteFull", "boolean"),
+];
+
+/// Refuses a rollout with a field of the wrong type.
+///
+/// # Errors
+/// A 422 that names the field.
+pub(crate) fn check_types(resource: &Resource, object: &Value) -> Result<(), Problem> {
+    if resource.kind != "Rollout" {
+        return Ok(());
+    }
+    for (field, wanted) in TYPES {
+        let found = type_of(object.at(&format!("/{}", field.replace('.', "/"))));
+        if found != "null" && found != *wanted {
+            let name = object.text("/metadata/name");
+            return Err(Problem::wrong_type(resource, name, field, found, wanted));
+        }
+    }
+    Ok(())
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
     }
 }
 

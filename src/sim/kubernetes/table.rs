@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use crate::sim::kubernetes::columns::{TEXT, cells, columns};
 use crate::sim::kubernetes::resource::Resource;
 use crate::sim::kubernetes::value::Fields;
 
@@ -75,7 +76,7 @@ impl Shape {
                 "kind": format!("{}List", resource.kind),
                 "apiVersion": resource.api_version(),
                 "metadata": meta,
-                "items": objects.cloned().collect::<Vec<_>>(),
+                "items": objects.map(|object| item(resource, object)).collect::<Vec<_>>(),
             }),
             Self::Metadata => json!({
                 "kind": "PartialObjectMetadataList",
@@ -86,6 +87,17 @@ impl Shape {
             Self::Table(include) => table(resource, objects, include, meta, now),
         }
     }
+}
+
+/// An object as an item of a list: built-in kinds leave out what the list
+/// already says.
+fn item(resource: &Resource, object: &Value) -> Value {
+    let mut item = object.clone();
+    if !resource.custom {
+        item.drop_field("/kind");
+        item.drop_field("/apiVersion");
+    }
+    item
 }
 
 fn metadata_only(object: &Value) -> Value {
@@ -103,11 +115,19 @@ fn table<'a>(
     meta: &Value,
     now: DateTime<Utc>,
 ) -> Value {
+    let age = if resource.custom { "date" } else { TEXT };
     let columns: Vec<Value> = columns(resource)
         .iter()
-        .map(|(name, kind)| {
+        .map(|(name, kind, priority)| {
             let format = if *name == "Name" { "name" } else { "" };
-            json!({"name": name, "type": kind, "format": format, "description": "", "priority": 0})
+            let kind = if *name == "Age" { age } else { *kind };
+            json!({
+                "name": name,
+                "type": kind,
+                "format": format,
+                "description": "",
+                "priority": priority,
+            })
         })
         .collect();
     let rows: Vec<Value> = objects
@@ -127,196 +147,6 @@ fn table<'a>(
         "columnDefinitions": columns,
         "rows": rows,
     })
-}
-
-fn columns(resource: &Resource) -> &'static [(&'static str, &'static str)] {
-    const TEXT: &str = "string";
-    const COUNT: &str = "integer";
-    match resource.kind {
-        "Rollout" => &[
-            ("Name", TEXT),
-            ("Desired", COUNT),
-            ("Current", COUNT),
-            ("Up-to-date", COUNT),
-            ("Available", COUNT),
-            ("Age", TEXT),
-        ],
-        "AnalysisRun" | "Experiment" | "Namespace" => {
-            &[("Name", TEXT), ("Status", TEXT), ("Age", TEXT)]
-        }
-        "Deployment" => &[
-            ("Name", TEXT),
-            ("Ready", TEXT),
-            ("Up-to-date", COUNT),
-            ("Available", COUNT),
-            ("Age", TEXT),
-        ],
-        "ReplicaSet" => &[
-            ("Name", TEXT),
-            ("Desired", COUNT),
-            ("Current", COUNT),
-            ("Ready", COUNT),
-            ("Age", TEXT),
-        ],
-        "Pod" => &[
-            ("Name", TEXT),
-            ("Ready", TEXT),
-            ("Status", TEXT),
-            ("Restarts", TEXT),
-            ("Age", TEXT),
-        ],
-        "Service" => &[
-            ("Name", TEXT),
-            ("Type", TEXT),
-            ("Cluster-IP", TEXT),
-            ("External-IP", TEXT),
-            ("Port(s)", TEXT),
-            ("Age", TEXT),
-        ],
-        "Event" => &[
-            ("Last Seen", TEXT),
-            ("Type", TEXT),
-            ("Reason", TEXT),
-            ("Object", TEXT),
-            ("Message", TEXT),
-        ],
-        "Node" => &[
-            ("Name", TEXT),
-            ("Status", TEXT),
-            ("Roles", TEXT),
-            ("Age", TEXT),
-            ("Version", TEXT),
-        ],
-        "ConfigMap" => &[("Name", TEXT), ("Data", COUNT), ("Age", TEXT)],
-        _ => &[("Name", TEXT), ("Age", TEXT)],
-    }
-}
-
-fn cells(resource: &Resource, object: &Value, now: DateTime<Utc>) -> Value {
-    let name = object.text("/metadata/name");
-    let age = age(object.text("/metadata/creationTimestamp"), now);
-    let status = |field: &str| object.at("/status").count(field);
-    let desired = object.number("/spec/replicas").unwrap_or(1);
-    match resource.kind {
-        "Rollout" => json!([
-            name,
-            desired,
-            status("/replicas"),
-            status("/updatedReplicas"),
-            status("/availableReplicas"),
-            age
-        ]),
-        "AnalysisRun" | "Experiment" | "Namespace" => {
-            json!([name, object.text("/status/phase"), age])
-        }
-        "Deployment" => json!([
-            name,
-            format!("{}/{desired}", status("/readyReplicas")),
-            status("/updatedReplicas"),
-            status("/availableReplicas"),
-            age
-        ]),
-        "ReplicaSet" => {
-            json!([
-                name,
-                desired,
-                status("/replicas"),
-                status("/readyReplicas"),
-                age
-            ])
-        }
-        "Pod" => pod_cells(object, &age),
-        "Service" => json!([
-            name,
-            if object.has("/spec/type") {
-                object.text("/spec/type")
-            } else {
-                "ClusterIP"
-            },
-            if object.has("/spec/clusterIP") {
-                object.text("/spec/clusterIP")
-            } else {
-                "<none>"
-            },
-            "<none>",
-            ports(object),
-            age
-        ]),
-        "Event" => json!([
-            self::age(object.text("/lastTimestamp"), now),
-            object.text("/type"),
-            object.text("/reason"),
-            format!(
-                "{}/{}",
-                object.text("/involvedObject/kind").to_lowercase(),
-                object.text("/involvedObject/name")
-            ),
-            object.text("/message")
-        ]),
-        "Node" => json!([
-            name,
-            "Ready",
-            "<none>",
-            age,
-            object.text("/status/nodeInfo/kubeletVersion")
-        ]),
-        "ConfigMap" => {
-            json!([
-                name,
-                object
-                    .at("/data")
-                    .as_object()
-                    .map_or(0, serde_json::Map::len),
-                age
-            ])
-        }
-        _ => json!([name, age]),
-    }
-}
-
-fn pod_cells(pod: &Value, age: &str) -> Value {
-    let containers = pod.items("/status/containerStatuses");
-    let ready = containers
-        .iter()
-        .filter(|status| status.flag("/ready"))
-        .count();
-    let restarts: i64 = containers
-        .iter()
-        .map(|status| status.count("/restartCount"))
-        .sum();
-    let waiting = containers
-        .iter()
-        .map(|status| status.text("/state/waiting/reason"))
-        .find(|reason| !reason.is_empty());
-    let status = waiting.unwrap_or_else(|| pod.text("/status/phase"));
-    let total = pod.items("/spec/containers").len();
-    json!([
-        pod.text("/metadata/name"),
-        format!("{ready}/{total}"),
-        status,
-        restarts.to_string(),
-        age
-    ])
-}
-
-fn ports(service: &Value) -> String {
-    let ports: Vec<String> = service
-        .items("/spec/ports")
-        .iter()
-        .map(|port| {
-            let protocol = if port.has("/protocol") {
-                port.text("/protocol")
-            } else {
-                "TCP"
-            };
-            format!("{}/{protocol}", port.count("/port"))
-        })
-        .collect();
-    if ports.is_empty() {
-        "<none>".to_owned()
-    } else {
-        ports.join(",")
-    }
 }
 
 /// The age of a stamp as kubectl writes it.

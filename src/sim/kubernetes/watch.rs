@@ -215,11 +215,11 @@ impl Watch {
         let mut object = json!({
             "kind": resource.kind,
             "apiVersion": resource.api_version(),
-            "metadata": {
-                "resourceVersion": self.cursor.to_string(),
-                "creationTimestamp": null,
-            },
+            "metadata": {"resourceVersion": self.cursor.to_string()},
         });
+        if !resource.custom {
+            object.put("/metadata/creationTimestamp", Value::Null);
+        }
         if initial {
             object.put(
                 "/metadata/annotations/k8s.io~1initial-events-end",

@@ -1,4 +1,4 @@
-//! Changing objects over HTTP: create, replace, the four kinds of patch, delete.
+//! Changing objects over HTTP: create, replace, and the four kinds of patch.
 //!
 //! A body is read as what its content type says, turned into the object it
 //! proposes, and handed to the store, which decides what of it is admitted.
@@ -13,11 +13,10 @@ use crate::sim::kubernetes::patch::{Refused, json_patch, merge_patch};
 use crate::sim::kubernetes::problem::Problem;
 use crate::sim::kubernetes::request::Address;
 use crate::sim::kubernetes::resource::{Key, Resource};
-use crate::sim::kubernetes::selector::Selector;
-use crate::sim::kubernetes::store::{Part, Precondition, Write};
+use crate::sim::kubernetes::store::{Part, Write};
 use crate::sim::kubernetes::strategic::strategic_merge;
 use crate::sim::kubernetes::value::Fields;
-use crate::sim::kubernetes::{Shared, answer, strict};
+use crate::sim::kubernetes::{Shared, answer, delete, protobuf, strict};
 
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -36,12 +35,12 @@ pub(crate) fn change(
     asked: &Asked,
 ) -> Result<Response, Problem> {
     match verb {
-        "create" if address.subresource == "eviction" => evict(shared, address),
+        "create" if address.subresource == "eviction" => delete::evict(shared, address),
         "create" => create(shared, address, asked),
         "update" => update(shared, address, asked),
         "patch" => patch(shared, persona, address, asked),
-        "delete" => delete(shared, address, asked),
-        "deletecollection" => delete_collection(shared, address, asked),
+        "delete" => delete::delete(shared, address, asked),
+        "deletecollection" => delete::delete_collection(shared, address, asked),
         _ => Err(Problem::method_not_allowed()),
     }
 }
@@ -59,6 +58,8 @@ pub(crate) fn object_body(asked: &Asked) -> Result<Value, Problem> {
         .trim()
     {
         "application/yaml" | APPLY => yaml(&asked.body)?,
+        protobuf::CONTENT_TYPE => protobuf::review(&asked.body)
+            .ok_or_else(|| Problem::unsupported_media("application/json, application/yaml"))?,
         _ => serde_json::from_slice(&asked.body)
             .map_err(|error| Problem::bad_request(format!("error decoding body: {error}")))?,
     };
@@ -334,92 +335,4 @@ fn apply(
         Ok(after)
     })?;
     Ok(answer::json(200, &stored))
-}
-
-fn options(asked: &Asked) -> (Precondition, bool) {
-    let options: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
-    let text = |pointer: &str| {
-        let found = options.text(pointer);
-        (!found.is_empty()).then(|| found.to_owned())
-    };
-    let precondition = Precondition {
-        uid: text("/preconditions/uid"),
-        version: text("/preconditions/resourceVersion"),
-    };
-    let asked_dry = options.items("/dryRun").iter().any(|mode| mode == "All");
-    (
-        precondition,
-        asked_dry || asked.query.text("dryRun") == "All",
-    )
-}
-
-fn delete(shared: &Shared, address: &Address, asked: &Asked) -> Result<Response, Problem> {
-    let (precondition, dry_run) = options(asked);
-    let gone = shared
-        .store
-        .remove(&address.key(), &precondition, dry_run)?;
-    Ok(answer::json(200, &deleted(address.resource, &gone)))
-}
-
-fn deleted(resource: &Resource, gone: &Value) -> Value {
-    json!({
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Success",
-        "details": {
-            "name": gone.text("/metadata/name"),
-            "group": resource.group,
-            "kind": resource.plural,
-            "uid": gone.text("/metadata/uid"),
-        },
-    })
-}
-
-fn delete_collection(
-    shared: &Shared,
-    address: &Address,
-    asked: &Asked,
-) -> Result<Response, Problem> {
-    let resource = address.resource;
-    let (labels, fields) = (
-        asked.query.text("labelSelector"),
-        asked.query.text("fieldSelector"),
-    );
-    let selector = Selector::parse(resource, labels, fields).map_err(Problem::bad_request)?;
-    let namespace = (!address.namespace.is_empty()).then_some(address.namespace.as_str());
-    let (_, dry_run) = options(asked);
-    let (objects, version) = shared.store.list(resource.kind, namespace);
-    let mut gone = Vec::new();
-    for object in objects.iter().filter(|object| selector.matches(object)) {
-        if let Some(key) = Key::of(object) {
-            // Somebody else may have been quicker; gone is gone.
-            if shared
-                .store
-                .remove(&key, &Precondition::default(), dry_run)
-                .is_ok()
-            {
-                gone.push((**object).clone());
-            }
-        }
-    }
-    Ok(answer::json(
-        200,
-        &json!({
-            "kind": format!("{}List", resource.kind),
-            "apiVersion": resource.api_version(),
-            "metadata": {"resourceVersion": version.to_string()},
-            "items": gone,
-        }),
-    ))
-}
-
-fn evict(shared: &Shared, address: &Address) -> Result<Response, Problem> {
-    shared
-        .store
-        .remove(&address.key(), &Precondition::default(), false)?;
-    let done = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201,
-    });
-    Ok(answer::json(201, &done))
 }

@@ -339,7 +339,7 @@ impl Pass<'_, '_> {
                 for field in ["metrics", "args"] {
                     let more = template.items(&format!("/spec/{field}"));
                     if let Some(Value::Array(list)) = spec.get_mut(field) {
-                        list.extend(more.iter().cloned());
+                        list.extend(more.iter().cloned().map(with_authentication));
                     }
                 }
             }
@@ -400,4 +400,17 @@ impl Pass<'_, '_> {
             .at(&format!("/{}", plain.replace('.', "/")))
             .clone()
     }
+}
+
+/// The empty structs that a controller writing through Go types leaves in
+/// metrics of these providers.
+fn with_authentication(mut metric: Value) -> Value {
+    for provider in ["prometheus", "web"] {
+        let field = format!("/provider/{provider}");
+        if metric.has(&field) && !metric.has(&format!("{field}/authentication")) {
+            let empty = json!({"oauth2": {}, "sigv4": {}});
+            metric.put(&format!("{field}/authentication"), empty);
+        }
+    }
+    metric
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::sim::kubernetes::problem::Problem;
-use crate::sim::kubernetes::rollout::Pass;
 use crate::sim::kubernetes::rollout::pause::BLUE_GREEN;
 use crate::sim::kubernetes::rollout::sets::Set;
+use crate::sim::kubernetes::rollout::{Pass, selector_text};
 use crate::sim::kubernetes::time::{after, until};
 use crate::sim::kubernetes::value::Fields;
 
@@ -184,6 +184,8 @@ impl Pass<'_, '_> {
         let (active, preview) = (self.service_hash(active), self.service_hash(preview));
         if let Some(set) = self.set(&active) {
             let (ready, available, existing) = (set.ready, set.available, set.existing);
+            let selector = selector_text(set.object.at("/spec/selector"));
+            self.next.put("/selector", json!(selector));
             self.next.put("/readyReplicas", json!(ready));
             self.next.put("/availableReplicas", json!(available));
             self.next.put("/HPAReplicas", json!(existing));

@@ -100,10 +100,15 @@ impl Pass<'_, '_> {
 
     /// Notes in the conditions that the rollout was paused or resumed, so that
     /// a long pause does not look like a lack of progress.
-    pub(super) fn note_pausing(&mut self) {
-        let progress = condition(&self.was, "Progressing")
-            .text("/reason")
-            .to_owned();
+    ///
+    /// This is a write of its own, and the rest of the pass goes on from what
+    /// was before it. That is where the short-lived, half-right states come
+    /// from that watchers of a real rollout see.
+    pub(super) fn note_pausing(&mut self) -> Result<(), Problem> {
+        self.start_conditions();
+        let kept = self.next.at("/conditions").clone();
+        let was = condition(&self.was, "Progressing");
+        let progress = was.text("/reason").to_owned();
         let aborted = progress == "RolloutAborted";
         let paused = self.is_paused();
         let completed = is_completed(&self.was);
@@ -124,6 +129,28 @@ impl Pass<'_, '_> {
             let status = if paused { "True" } else { "False" };
             self.set_condition("Paused", status, "RolloutPaused", "Rollout is paused");
         }
+        let changed = self.next.at("/conditions").clone();
+        if changed != kept {
+            let mut status = self.was.clone();
+            status.put("/conditions", changed);
+            self.write_apart(status)?;
+        }
+        self.next.put("/conditions", kept);
+        Ok(())
+    }
+
+    /// Writes a status with changed conditions and the phase they make.
+    fn write_apart(&mut self, mut status: Value) -> Result<(), Problem> {
+        let generation = self.rollout.count("/metadata/generation").to_string();
+        status.put("/observedGeneration", json!(generation));
+        let (phase, message) = super::phase::of(&self.rollout, &status);
+        status.put("/phase", json!(phase));
+        status.put("/message", json!(message));
+        let status = super::without_zeros(&status);
+        if let Some(patch) = super::merge_diff(&self.was, &status) {
+            self.world.patch_status(&self.key, &patch, super::MANAGER)?;
+        }
+        Ok(())
     }
 
     fn is_paused(&self) -> bool {
@@ -306,22 +333,13 @@ impl Pass<'_, '_> {
     /// Writes that the spec makes no sense, and nothing else.
     pub(super) fn say_invalid(&mut self, complaint: &str) -> Result<(), Problem> {
         let message = format!("The Rollout \"{}\" is invalid: {complaint}", self.name());
-        let was = self.was.clone();
-        self.next = was.clone();
-        let known = condition(&was, "InvalidSpec").text("/message") == message;
-        if !known {
+        if condition(&self.was, "InvalidSpec").text("/message") != message {
             self.drop_condition("InvalidSpec");
             self.set_condition("InvalidSpec", "True", "InvalidSpec", &message);
         }
-        let generation = self.rollout.count("/metadata/generation").to_string();
-        self.next.put("/observedGeneration", json!(generation));
-        let (phase, message) = super::phase::of(&self.rollout, &self.next);
-        self.next.put("/phase", json!(phase));
-        self.next.put("/message", json!(message));
-        let next = super::without_zeros(&self.next);
-        if let Some(patch) = super::merge_diff(&was, &next) {
-            self.world.patch_status(&self.key, &patch, super::MANAGER)?;
-        }
-        Ok(())
+        self.start_conditions();
+        let mut status = self.was.clone();
+        status.put("/conditions", self.next.at("/conditions").clone());
+        self.write_apart(status)
     }
 }

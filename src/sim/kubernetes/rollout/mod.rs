@@ -94,7 +94,7 @@ pub(crate) fn reconcile(world: &mut World<'_>, seen: &Arc<Value>) -> Again {
     if pass.is_fully_promoted() && pass.was.flag("/abort") {
         pass.pause.remove_abort = true;
     }
-    pass.note_pausing();
+    pass.note_pausing()?;
     if pass.rollout.has("/spec/strategy/blueGreen") {
         pass.blue_green()?;
     } else {
@@ -304,8 +304,10 @@ impl<'a, 'w> Pass<'a, 'w> {
         self.next.put("/HPAReplicas", json!(all));
         let available: i64 = self.sets.iter().map(|set| set.available).sum();
         self.next.put("/availableReplicas", json!(available));
-        self.next
-            .put("/selector", json!(selector_text(&self.rollout)));
+        self.next.put(
+            "/selector",
+            json!(selector_text(self.rollout.at("/spec/selector"))),
+        );
         let going_on = self.was.flag("/promoteFull") && self.hash != self.was.text("/stableRS");
         self.next.put("/promoteFull", json!(going_on));
         if !self.next.has("/canary") {
@@ -396,8 +398,8 @@ fn without_zeros(status: &Value) -> Value {
     kept
 }
 
-fn selector_text(rollout: &Value) -> String {
-    members(rollout.at("/spec/selector/matchLabels"))
+fn selector_text(selector: &Value) -> String {
+    members(selector.at("/matchLabels"))
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
         .collect::<Vec<_>>()
         .join(",")

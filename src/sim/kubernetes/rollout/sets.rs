@@ -163,16 +163,19 @@ impl Pass<'_, '_> {
         let mut after = (*set.object).clone();
         self.copy_annotations(&mut after);
         if set.revision < revision {
-            if set.revision > 0 {
-                let history = annotation(&after, REVISION_HISTORY);
-                let separator = if history.is_empty() { "" } else { "," };
-                let longer = format!("{history}{separator}{}", set.revision);
-                annotate(&mut after, REVISION_HISTORY, &longer);
-            }
             annotate(&mut after, REVISION, &revision.to_string());
         }
+        let changed = after.at("/metadata/annotations") != set.object.at("/metadata/annotations");
+        if changed && set.revision > 0 {
+            // Any change of annotations counts here, as it does upstream, so
+            // the history may name a revision it never left.
+            let history = annotation(&after, REVISION_HISTORY);
+            let separator = if history.is_empty() { "" } else { "," };
+            let longer = format!("{history}{separator}{}", set.revision);
+            annotate(&mut after, REVISION_HISTORY, &longer);
+        }
         let annotations = after.at("/metadata/annotations").clone();
-        if annotations != *set.object.at("/metadata/annotations") {
+        if changed {
             self.change_set(&set.key, |set| {
                 set.put("/metadata/annotations", annotations);
             })?;

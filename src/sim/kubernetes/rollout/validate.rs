@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::sim::kubernetes::resource::{Key, Resource};
 use crate::sim::kubernetes::rollout::Pass;
+use crate::sim::kubernetes::rollout::weights::portion;
 use crate::sim::kubernetes::selector::Selector;
 use crate::sim::kubernetes::value::{Fields, members};
 
@@ -12,6 +13,7 @@ impl Pass<'_, '_> {
     pub(super) fn complaint(&self) -> Option<String> {
         self.complaint_about_workload()
             .or_else(|| self.complaint_about_strategy())
+            .or_else(|| self.complaint_about_sizes())
             .or_else(|| self.complaint_about_steps())
             .or_else(|| self.complaint_about_services())
     }
@@ -54,6 +56,20 @@ impl Pass<'_, '_> {
             ),
             _ => None,
         }
+    }
+
+    fn complaint_about_sizes(&self) -> Option<String> {
+        let canary = self.rollout.at("/spec/strategy/canary");
+        let is_zero = |field: &str| {
+            canary
+                .get(field)
+                .and_then(|written| portion(written, 100, true))
+                == Some(0)
+        };
+        (is_zero("maxSurge") && is_zero("maxUnavailable")).then(|| {
+            "spec.strategy.maxSurge: Invalid value: 0: MaxSurge and MaxUnavailable both can not be zero"
+                .into()
+        })
     }
 
     fn complaint_about_steps(&self) -> Option<String> {

@@ -3,7 +3,15 @@
 //! The controllers run on a clock the test moves from one due thing to the
 //! next, so an hour passes in no time and nothing depends on the machine.
 
+mod analysis;
 mod canary;
+mod deployment;
+mod http;
+mod operator;
+mod requests;
+mod routed;
+mod timeline;
+mod watching;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -3,19 +3,18 @@
 //! Like the real one it numbers its sets, finds an old one again by its
 //! template, and while paused scales but rolls nothing out.
 
-use std::cmp::Reverse;
+mod rolling;
+mod status;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::sim::kubernetes::hash::{DEPLOYMENT_HASH, template_hash};
-use crate::sim::kubernetes::managed::stamp;
 use crate::sim::kubernetes::problem::Problem;
 use crate::sim::kubernetes::resource::{Key, Resource};
 use crate::sim::kubernetes::rollout::weights::portion;
 use crate::sim::kubernetes::store::Write;
-use crate::sim::kubernetes::time::{after, until};
 use crate::sim::kubernetes::value::{Fields, annotate, annotation, label, members};
 use crate::sim::kubernetes::world::{Again, Grade, World, owner_reference};
 
@@ -24,7 +23,6 @@ const HISTORY: &str = "deployment.kubernetes.io/revision-history";
 const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
 const MOST: &str = "deployment.kubernetes.io/max-replicas";
 const GRADE: Grade = Grade::normal("deployment-controller");
-const PROGRESS: &str = "deployment-progress";
 
 /// Moves a deployment on.
 pub(crate) fn reconcile(world: &mut World<'_>, seen: &Arc<Value>) -> Again {
@@ -256,96 +254,6 @@ impl Pass<'_, '_> {
         Ok(true)
     }
 
-    /// One step of a rolling update: first up, and if that is done, down.
-    fn roll(&mut self) -> Result<(), Problem> {
-        let (surge, unavailable) = self.fences();
-        let replicas = self.replicas();
-        let Some(new) = self.new_set() else {
-            return Ok(());
-        };
-        let key = new.key.clone();
-        let total: i64 = self.sets.iter().map(|set| set.replicas).sum();
-        let grown = if new.replicas > replicas {
-            replicas
-        } else {
-            (new.replicas + (replicas + surge - total).max(0)).min(replicas)
-        };
-        if self.scale(&key, grown)? {
-            return Ok(());
-        }
-        let missing = self.new_set().map_or(0, |new| new.replicas - new.available);
-        let least = replicas - unavailable;
-        let mut old: Vec<(Key, i64, i64)> = self
-            .old_sets()
-            .filter(|set| set.replicas > 0)
-            .map(|set| (set.key.clone(), set.replicas, set.available))
-            .collect();
-        let mut spare = total - least - missing;
-        for (key, replicas, available) in &mut old {
-            // Pods that never came up are no loss.
-            let gone = (*replicas - *available).min(spare).max(0);
-            if gone > 0 {
-                *replicas -= gone;
-                spare -= gone;
-                self.scale(&key.clone(), *replicas)?;
-            }
-        }
-        let standing: i64 = self.sets.iter().map(|set| set.available).sum();
-        let mut spare = standing - least;
-        for (key, replicas, _) in old {
-            let gone = replicas.min(spare).max(0);
-            if gone > 0 {
-                spare -= gone;
-                self.scale(&key, replicas - gone)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn recreate(&mut self) -> Result<(), Problem> {
-        let old: Vec<Key> = self.old_sets().map(|set| set.key.clone()).collect();
-        for key in old {
-            self.scale(&key, 0)?;
-        }
-        if self.old_sets().all(|set| set.existing == 0)
-            && let Some(key) = self.new_set().map(|set| set.key.clone())
-        {
-            self.scale(&key, self.replicas())?;
-        }
-        Ok(())
-    }
-
-    /// While paused a changed count is spread over the sets that run.
-    fn scale_proportionally(&mut self) -> Result<(), Problem> {
-        let mut active: Vec<(Key, i64)> = self
-            .sets
-            .iter()
-            .filter(|set| set.replicas > 0)
-            .map(|set| (set.key.clone(), set.replicas))
-            .collect();
-        let total: i64 = active.iter().map(|(_, replicas)| replicas).sum();
-        let (surge, _) = self.fences();
-        let replicas = self.replicas();
-        let allowed = if active.len() > 1 {
-            replicas + surge
-        } else {
-            replicas
-        };
-        let mut change = match total {
-            0 => 0,
-            total if total > allowed => allowed - total,
-            total if total < replicas => replicas - total,
-            _ => 0,
-        };
-        active.sort_by_key(|(_, replicas)| Reverse(*replicas));
-        for (key, replicas) in active {
-            let next = (replicas + change).max(0);
-            change -= next - replicas;
-            self.scale(&key, next)?;
-        }
-        Ok(())
-    }
-
     fn trim_history(&mut self) {
         let limit = self
             .deployment
@@ -362,149 +270,5 @@ impl Pass<'_, '_> {
             self.world.delete(key);
             self.sets.retain(|set| set.key != *key);
         }
-    }
-
-    fn write_status(&mut self) -> Again {
-        let sum = |count: fn(&Set) -> i64| self.sets.iter().map(count).sum::<i64>();
-        let (existing, ready) = (sum(|set| set.existing), sum(|set| set.ready));
-        let available = sum(|set| set.available);
-        let updated = self.new_set().map_or(0, |set| set.existing);
-        let replicas = self.replicas();
-        let was = self.deployment.at("/status").clone();
-        let moved = updated != was.count("/updatedReplicas")
-            || existing - updated < was.count("/replicas") - was.count("/updatedReplicas")
-            || ready > was.count("/readyReplicas")
-            || available > was.count("/availableReplicas");
-        let complete = updated == replicas && existing == replicas && available == replicas;
-        let wait = self.conclude(complete, moved);
-        let (_, unavailable) = self.fences();
-        let (truth, reason, message) = if available >= replicas - unavailable {
-            (
-                "True",
-                "MinimumReplicasAvailable",
-                "Deployment has minimum availability.",
-            )
-        } else {
-            (
-                "False",
-                "MinimumReplicasUnavailable",
-                "Deployment does not have minimum availability.",
-            )
-        };
-        self.set_condition("Available", truth, reason, message);
-        let mut status = json!({"observedGeneration": self.deployment.at("/metadata/generation")});
-        let wanted: i64 = self.sets.iter().map(|set| set.replicas).sum();
-        for (field, count) in [
-            ("replicas", existing),
-            ("updatedReplicas", updated),
-            ("readyReplicas", ready),
-            ("availableReplicas", available),
-            ("unavailableReplicas", (wanted - available).max(0)),
-        ] {
-            if count > 0 {
-                status.put(&format!("/{field}"), json!(count));
-            }
-        }
-        status.put("/conditions", Value::Array(self.conditions.clone()));
-        if status != was {
-            self.world
-                .modify(&self.key, |deployment| deployment.put("/status", status))?;
-        }
-        Ok(wait)
-    }
-
-    /// The Progressing condition; when to look at the deadline again.
-    fn conclude(&mut self, complete: bool, moved: bool) -> Option<Duration> {
-        let set = self
-            .new_set()
-            .map_or_else(String::new, |set| set.key.name.clone());
-        let (kind, was) = ("Progressing", self.reason("Progressing"));
-        if self.is_paused() {
-            if was != "DeploymentPaused" && was != "NewReplicaSetAvailable" {
-                self.set_condition(kind, "Unknown", "DeploymentPaused", "Deployment is paused");
-            }
-            return None;
-        }
-        if was == "DeploymentPaused" {
-            self.set_condition(
-                kind,
-                "Unknown",
-                "DeploymentResumed",
-                "Deployment is resumed",
-            );
-        }
-        if complete {
-            let message = format!("ReplicaSet \"{set}\" has successfully progressed.");
-            self.set_condition(kind, "True", "NewReplicaSetAvailable", &message);
-            return None;
-        }
-        if moved || was == "NewReplicaSetAvailable" || was.is_empty() {
-            let message = format!("ReplicaSet \"{set}\" is progressing.");
-            self.renew_condition(kind, "True", "ReplicaSetUpdated", &message);
-        }
-        let deadline = self
-            .deployment
-            .number("/spec/progressDeadlineSeconds")
-            .unwrap_or(600);
-        let deadline = Duration::from_secs(deadline.unsigned_abs());
-        let written = self
-            .condition(kind)
-            .map_or("", |known| known.text("/lastUpdateTime"));
-        let uid = self.deployment.text("/metadata/uid");
-        let last = self.world.stamps.exact(uid, PROGRESS, written)?;
-        let end = after(last, deadline);
-        if end > self.world.now {
-            return Some(until(end, self.world.now) + Duration::from_millis(100));
-        }
-        let message = format!("ReplicaSet \"{set}\" has timed out progressing.");
-        self.set_condition(kind, "False", "ProgressDeadlineExceeded", &message);
-        None
-    }
-
-    fn condition(&self, kind: &str) -> Option<&Value> {
-        self.conditions
-            .iter()
-            .find(|condition| condition.text("/type") == kind)
-    }
-
-    fn reason(&self, kind: &str) -> String {
-        self.condition(kind)
-            .map_or("", |condition| condition.text("/reason"))
-            .to_owned()
-    }
-
-    fn set_condition(&mut self, kind: &str, status: &str, reason: &str, message: &str) {
-        let same = self.condition(kind).is_some_and(|condition| {
-            condition.text("/status") == status && condition.text("/reason") == reason
-        });
-        if !same {
-            self.renew_condition(kind, status, reason, message);
-        }
-    }
-
-    fn renew_condition(&mut self, kind: &str, status: &str, reason: &str, message: &str) {
-        let now = if kind == "Progressing" {
-            let uid = self.deployment.text("/metadata/uid");
-            self.world.stamps.set(uid, PROGRESS, self.world.now)
-        } else {
-            stamp(self.world.now)
-        };
-        let since = self
-            .condition(kind)
-            .filter(|known| known.text("/status") == status)
-            .map_or_else(
-                || json!(now),
-                |known| known.at("/lastTransitionTime").clone(),
-            );
-        self.conditions
-            .retain(|condition| condition.text("/type") != kind);
-        self.conditions.push(json!({
-            "type": kind,
-            "status": status,
-            "lastUpdateTime": now,
-            "lastTransitionTime": since,
-            "reason": reason,
-            "message": message,
-        }));
     }
 }
