@@ -26,6 +26,8 @@ mod mlflow;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]
+mod real_servers;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;

@@ -195,7 +195,7 @@ fn moved(order: &ModelOrder, current: Option<Version>) -> BackendError {
     BackendError::new(
         ErrorKind::Conflict,
         Clean::line(&format!(
-            "registry moved: {} is {}, you saw {}; nothing was sent",
+            "registry moved: {} is {}, you saw {}; nothing was written",
             order.alias,
             place(current),
             place(order.expected)

@@ -4,6 +4,7 @@ import json
 import urllib.error
 import urllib.request
 
+from support.adapters import adapters
 from support.bench import expect, same
 from support.official import official
 
@@ -53,6 +54,9 @@ def lane(bench):
             data(url, "POST", "/api/2.0/mlflow/registered-models/alias", body)
             seen = data(url, "GET", "/api/2.0/mlflow/registered-models/alias?name=lane-model&alias=champion")
             same(seen["model_version"]["version"], version, "champion")
+    servers = {"GONOGO_REAL_MLFLOW": url, "GONOGO_REAL_MODEL": "lane-model"}
+    adapters(bench, "a_real_registry", servers)
+    adapters(bench, "first_writers", servers)
     official(bench, bench.folder, "mlflow-ends", {"mlflow": {"url": url, "model": "lane-model"}})
 
 

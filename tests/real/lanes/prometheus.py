@@ -5,6 +5,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from support.adapters import adapters
 from support.bench import eventually, expect, same
 from support.exporter import Exporter
 from support.official import official
@@ -42,6 +43,7 @@ def lane(bench):
         sample = query(url, "timestamp(request_seconds_count)")["data"]["result"][0]["value"]
         expect(float(sample[1]) <= sample[0], f"the scrape is not older than the question: {sample}")
     eventually("a rate over several seconds", 30, lambda: 9 <= count(url))
+    adapters(bench, "a_real_prometheus", {"GONOGO_REAL_PROMETHEUS": url})
     end = {"url": url, "query": "sum(rate(requests_total[5s]))", "span": 40}
     official(bench, bench.folder, "prometheus-ends", {"prometheus": end})
 
