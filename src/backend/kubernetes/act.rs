@@ -14,7 +14,8 @@ use crate::{
         BackendError, ErrorKind, RolloutControls,
         kubernetes::{
             client::{Connection, Patch},
-            encode::{segment, shell},
+            command,
+            encode::segment,
             kind::{Family, Kind},
             patch::{self, Draft, Part, same_object, set},
             phase, undo, wire,
@@ -60,7 +61,7 @@ impl RolloutControls for Rollouts {
             content_type: patch.content_type,
             body: words.map_or_else(|| Clean::line(&patch.body.to_string()), Clean::from),
             check: patch::check(order, has_status),
-            command: Clean::line(&self.command(order, &patch)),
+            command: Clean::line(&command::by_hand(&self.link.settings, order, &patch)),
         }
     }
 
@@ -307,64 +308,6 @@ impl Rollouts {
                 "its template is not that of the revision shown",
             ))
         }
-    }
-
-    /// A command that does the same by hand.
-    fn command(&self, order: &RolloutOrder, patch: &Patch) -> String {
-        let target = &order.target;
-        let kind = Family::from(target.kind).primary();
-        let resource = match kind {
-            Kind::Rollouts => "rollouts.argoproj.io",
-            other => other.plural(),
-        };
-        let kubectl = self.kubectl(&target.namespace);
-        let name = shell(&target.name);
-        let part = if patch.path.contains("/status?") {
-            " --subresource=status"
-        } else {
-            ""
-        };
-        match (&order.action, target.kind) {
-            (RolloutAction::Undo { hash }, kind) => {
-                let label = match kind {
-                    TargetKind::Rollout => super::rollouts::HASH,
-                    TargetKind::Deployment => super::deployments::HASH,
-                };
-                let filter = format!(
-                    "[{{op:\"replace\",path:\"/spec/template\",value:(.items[0].spec.template|\
-                     del(.metadata.labels[\"{label}\"]))}}]"
-                );
-                format!(
-                    "{kubectl} get replicasets -l {} -o json | jq -c {} | {kubectl} patch {resource} \
-                     {name} --type=json --patch-file=/dev/stdin",
-                    shell(&format!("{label}={hash}")),
-                    shell(&filter),
-                )
-            }
-            _ => {
-                let kind = if patch.content_type == patch::JSON_PATCH {
-                    "json"
-                } else {
-                    "merge"
-                };
-                let body = shell(&patch.body.to_string());
-                format!("{kubectl} patch {resource} {name}{part} --type={kind} -p {body}")
-            }
-        }
-    }
-
-    fn kubectl(&self, namespace: &str) -> String {
-        let settings = &self.link.settings;
-        let mut words = "kubectl".to_owned();
-        if let Some(path) = &settings.kubeconfig {
-            words.push_str(" --kubeconfig ");
-            words.push_str(&shell(&path.display().to_string()));
-        }
-        if let Some(context) = &settings.context {
-            words.push_str(" --context ");
-            words.push_str(&shell(context));
-        }
-        format!("{words} -n {}", shell(namespace))
     }
 }
 

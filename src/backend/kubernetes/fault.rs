@@ -26,6 +26,9 @@ struct Details {
     retry_after_seconds: Option<u64>,
 }
 
+/// Longest explanation that is passed on, in characters.
+const WORDS: usize = 600;
+
 /// What was asked for, which decides how a refusal reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -84,6 +87,8 @@ pub(super) fn refused(
         .and_then(|status| status.details)
         .and_then(|details| details.retry_after_seconds)
         .map(std::time::Duration::from_secs);
+    // Some refusals repeat the whole object.
+    let words: String = words.chars().take(WORDS).collect();
     BackendError::new(kind, Clean::line(&format!("could not {doing}: {words}")))
         .after(retry_after(headers, now).or(told))
 }

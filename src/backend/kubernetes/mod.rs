@@ -11,17 +11,22 @@
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/>,
 //! <https://argo-rollouts.readthedocs.io/en/stable/features/specification/>.
 
+mod access;
 mod act;
 mod analysis;
 mod client;
+mod command;
 mod deployments;
 mod encode;
 mod exec;
 mod fault;
+#[cfg(test)]
+mod fixtures;
 mod gitops;
 mod kind;
 mod kubeconfig;
 mod lines;
+mod objects;
 mod patch;
 mod permits;
 mod phase;
@@ -31,6 +36,7 @@ mod reflect;
 mod rollouts;
 mod settings;
 mod steps;
+mod trouble;
 mod undo;
 mod view;
 mod watch;

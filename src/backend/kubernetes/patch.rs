@@ -114,7 +114,7 @@ fn deployment(order: &RolloutOrder) -> Draft {
         | RolloutAction::Skip { .. }
         | RolloutAction::PromoteFull
         | RolloutAction::Abort
-        | RolloutAction::Retry => Draft::Impossible(super::permits::NO_CANARY),
+        | RolloutAction::Retry => Draft::Impossible(super::access::NO_CANARY),
     }
 }
 
@@ -257,3 +257,6 @@ pub(super) fn check(order: &RolloutOrder, has_status: bool) -> Clean {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,23 +22,19 @@ use crate::{
     backend::{
         BackendError, ErrorKind, Focus, Outlet, Stream,
         kubernetes::{
+            access,
             client::{Answer, Connection},
-            kind::{Family, Kind},
         },
     },
     domain::{
         Timestamp,
-        action::{ActionKind, Subject},
         backend::Server,
-        id::{TargetId, TargetKind},
+        id::TargetId,
         observation::{Basis, Batch, Fact, Observation, Scope},
-        permit::{Identity, Permit},
+        permit::Identity,
         text::Clean,
     },
 };
-
-/// Why a Deployment cannot do what only a canary can.
-pub(super) const NO_CANARY: &str = "a Deployment has no canary";
 
 /// How long an answer counts, and how long before its end it is asked again.
 const IN_FOCUS: Duration = Duration::from_secs(60);
@@ -46,20 +42,6 @@ const ELSEWHERE: Duration = Duration::from_secs(300);
 const EARLY: Duration = Duration::from_secs(10);
 /// Reviews under way at once.
 const AT_ONCE: usize = 4;
-
-/// What is asked about one target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Need {
-    /// Patch the object.
-    Main,
-    /// Patch its `/status`.
-    Status,
-    /// List the ReplicaSets beside it.
-    Sets,
-}
-
-/// Answers by need: allowed, and the server's reason.
-pub(super) type Answers = BTreeMap<Need, (bool, Clean)>;
 
 /// Asks about every target of one backend.
 pub(super) struct Standing {
@@ -93,12 +75,12 @@ impl Standing {
     /// Asks for these targets' permissions; each answer counts for `valid`.
     async fn permits(&self, targets: Vec<(TargetId, Duration)>) -> Result<Vec<Fact>, BackendError> {
         let reviews = stream::iter(targets).map(|(target, valid)| async move {
-            let answers = answers(&self.link, &target).await?;
+            let answers = access::answers(&self.link, &target).await?;
             let until = chrono::TimeDelta::from_std(valid)
                 .ok()
                 .and_then(|valid| (self.link.now)().checked_add_signed(valid))
                 .unwrap_or(Timestamp::MAX_UTC);
-            Ok::<_, BackendError>(facts(&target, &answers, until))
+            Ok::<_, BackendError>(access::facts(&target, &answers, until))
         });
         let mut all = Vec::new();
         let mut reviews = std::pin::pin!(reviews.buffer_unordered(AT_ONCE));
@@ -259,275 +241,9 @@ pub(super) async fn identity(link: &Connection) -> Result<Identity, BackendError
     })
 }
 
-/// What has to be asked about a target.
-fn needs(kind: TargetKind) -> &'static [Need] {
-    match kind {
-        TargetKind::Rollout => &[Need::Main, Need::Status, Need::Sets],
-        TargetKind::Deployment => &[Need::Main, Need::Sets],
-    }
-}
-
-/// Asks the server what we may do to one target.
-pub(super) async fn answers(link: &Connection, target: &TargetId) -> Result<Answers, BackendError> {
-    let mut answers = Answers::new();
-    for need in needs(target.kind) {
-        let doing = format!("ask for permissions in `{}`", target.namespace);
-        let answer = link
-            .review(
-                "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-                &review(target, *need),
-                &doing,
-            )
-            .await?;
-        let allowed = answer
-            .body
-            .pointer("/status/allowed")
-            .and_then(Value::as_bool);
-        let reason = answer
-            .body
-            .pointer("/status/reason")
-            .and_then(Value::as_str);
-        answers.insert(
-            *need,
-            (
-                allowed == Some(true),
-                Clean::line(reason.unwrap_or_default()),
-            ),
-        );
-    }
-    Ok(answers)
-}
-
-/// The access review for one need.
-fn review(target: &TargetId, need: Need) -> Value {
-    let kind = Family::from(target.kind).primary();
-    let mut attributes = json!({
-        "namespace": target.namespace.as_str(),
-        "verb": "patch",
-        "group": kind.group(),
-        "resource": kind.plural(),
-        "name": target.name.as_str(),
-    });
-    match need {
-        Need::Main => {}
-        Need::Status => {
-            if let Some(attributes) = attributes.as_object_mut() {
-                attributes.insert("subresource".into(), "status".into());
-            }
-        }
-        Need::Sets => {
-            attributes = json!({
-                "namespace": target.namespace.as_str(),
-                "verb": "list",
-                "group": Kind::RolloutSets.group(),
-                "resource": Kind::RolloutSets.plural(),
-            });
-        }
-    }
-    json!({
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": { "resourceAttributes": attributes },
-    })
-}
-
-/// What an action needs; `None` when this kind of object does not know it.
-pub(super) fn needed(kind: TargetKind, action: ActionKind) -> Option<&'static [Need]> {
-    match (kind, action) {
-        (_, ActionKind::Hold | ActionKind::Resume | ActionKind::Restart | ActionKind::Nudge) => {
-            Some(&[Need::Main])
-        }
-        (_, ActionKind::Undo) => Some(&[Need::Main, Need::Sets]),
-        (
-            TargetKind::Rollout,
-            ActionKind::Continue
-            | ActionKind::Skip
-            | ActionKind::PromoteFull
-            | ActionKind::Abort
-            | ActionKind::Retry,
-        ) => Some(&[Need::Status]),
-        _ => None,
-    }
-}
-
-/// All actions a rollout can be told.
-pub(super) const ACTIONS: [ActionKind; 10] = [
-    ActionKind::Hold,
-    ActionKind::Resume,
-    ActionKind::Continue,
-    ActionKind::Skip,
-    ActionKind::PromoteFull,
-    ActionKind::Abort,
-    ActionKind::Retry,
-    ActionKind::Undo,
-    ActionKind::Restart,
-    ActionKind::Nudge,
-];
-
-/// Whether an action is allowed, and why not.
-pub(super) fn verdict(target: &TargetId, action: ActionKind, answers: &Answers) -> (bool, Clean) {
-    let Some(needed) = needed(target.kind, action) else {
-        return (false, NO_CANARY.into());
-    };
-    for need in needed {
-        match answers.get(need) {
-            Some((true, _)) => {}
-            Some((false, reason)) => {
-                let what = match need {
-                    Need::Main => format!("patch {}", Family::from(target.kind).primary().plural()),
-                    Need::Status => "patch rollouts/status".to_owned(),
-                    Need::Sets => "list replicasets".to_owned(),
-                };
-                let mut why = format!("may not {what} in `{}`", target.namespace);
-                if !reason.is_empty() {
-                    why = format!("{why}: {reason}");
-                }
-                return (false, Clean::line(&why));
-            }
-            None => return (false, "not answered".into()),
-        }
-    }
-    (true, Clean::default())
-}
-
-fn facts(target: &TargetId, answers: &Answers, until: Timestamp) -> Vec<Fact> {
-    ACTIONS
-        .into_iter()
-        .map(|kind| {
-            let (allowed, why) = verdict(target, kind, answers);
-            Fact::Permit(Permit {
-                subject: Subject::Rollout(target.clone()),
-                kind,
-                allowed,
-                why,
-                until,
-            })
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::BackendId;
-
-    fn target(kind: TargetKind) -> TargetId {
-        TargetId {
-            backend: BackendId::new("prod"),
-            kind,
-            namespace: "recsys".into(),
-            name: "ranker".into(),
-        }
-    }
-
-    #[track_caller]
-    fn check(
-        kind: TargetKind,
-        answers: &[(Need, bool)],
-        action: ActionKind,
-        allowed: bool,
-        why: &str,
-    ) {
-        let answers = answers
-            .iter()
-            .map(|(need, allowed)| (*need, (*allowed, Clean::default())))
-            .collect();
-        assert_eq!(
-            verdict(&target(kind), action, &answers),
-            (allowed, Clean::line(why)),
-            "{action:?}"
-        );
-    }
-
-    #[test]
-    fn every_action_needs_its_part_of_the_object() {
-        let rollout = TargetKind::Rollout;
-        let only_status = [
-            (Need::Main, false),
-            (Need::Status, true),
-            (Need::Sets, true),
-        ];
-        for action in [
-            ActionKind::Continue,
-            ActionKind::Skip,
-            ActionKind::PromoteFull,
-            ActionKind::Abort,
-            ActionKind::Retry,
-        ] {
-            check(rollout, &only_status, action, true, "");
-        }
-        for action in [
-            ActionKind::Hold,
-            ActionKind::Resume,
-            ActionKind::Undo,
-            ActionKind::Restart,
-            ActionKind::Nudge,
-        ] {
-            check(
-                rollout,
-                &only_status,
-                action,
-                false,
-                "may not patch rollouts in `recsys`",
-            );
-        }
-        let no_sets = [
-            (Need::Main, true),
-            (Need::Status, false),
-            (Need::Sets, false),
-        ];
-        check(rollout, &no_sets, ActionKind::Hold, true, "");
-        check(
-            rollout,
-            &no_sets,
-            ActionKind::Undo,
-            false,
-            "may not list replicasets in `recsys`",
-        );
-        check(
-            rollout,
-            &no_sets,
-            ActionKind::Abort,
-            false,
-            "may not patch rollouts/status in `recsys`",
-        );
-    }
-
-    #[test]
-    fn a_deployment_has_no_canary() {
-        let all = [(Need::Main, true), (Need::Sets, true)];
-        check(
-            TargetKind::Deployment,
-            &all,
-            ActionKind::Abort,
-            false,
-            NO_CANARY,
-        );
-        check(TargetKind::Deployment, &all, ActionKind::Undo, true, "");
-        let none = [(Need::Main, false), (Need::Sets, true)];
-        check(
-            TargetKind::Deployment,
-            &none,
-            ActionKind::Restart,
-            false,
-            "may not patch deployments in `recsys`",
-        );
-    }
-
-    #[test]
-    fn reviews_name_verb_resource_part_and_object() {
-        assert_eq!(
-            review(&target(TargetKind::Rollout), Need::Status),
-            json!({
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SelfSubjectAccessReview",
-                "spec": {"resourceAttributes": {
-                    "namespace": "recsys", "verb": "patch", "group": "argoproj.io",
-                    "resource": "rollouts", "name": "ranker", "subresource": "status",
-                }},
-            })
-        );
-    }
 
     #[test]
     fn clocks_are_apart_only_beyond_what_a_date_can_tell() {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     backend::{
         BackendError, Check, CheckResult, ErrorKind, Probe,
-        kubernetes::{client::Connection, kind::Kind, permits},
+        kubernetes::{access, client::Connection, kind::Kind, permits},
     },
     domain::{id::TargetId, text::Clean},
 };
@@ -155,16 +155,16 @@ impl Doctor {
     }
 
     async fn permissions(&self, target: &TargetId) -> Vec<Check> {
-        let answers = match permits::answers(&self.link, target).await {
+        let answers = match access::answers(&self.link, target).await {
             Ok(answers) => answers,
             Err(error) => return vec![failed(&format!("permissions on {target}"), &error)],
         };
-        permits::ACTIONS
+        access::ACTIONS
             .into_iter()
-            .filter(|action| permits::needed(target.kind, *action).is_some())
+            .filter(|action| access::needed(target.kind, *action).is_some())
             .map(|action| {
                 let what = format!("permission {} on {target}", action.word());
-                match permits::verdict(target, action, &answers) {
+                match access::verdict(target, action, &answers) {
                     (true, _) => check(&what, CheckResult::Good, "allowed", ""),
                     (false, why) => check(
                         &what,

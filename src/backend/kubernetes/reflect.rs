@@ -153,6 +153,11 @@ impl Reflector {
                 })
                 .await;
             }
+            // The list changed too much between two of its pages.
+            ErrorKind::Conflict => {
+                time::sleep(SHORT).await;
+                return Ok(());
+            }
             _ => return Err(error),
         }
         let again = time::timeout(SLOW, self.relist.changed()).await;

@@ -47,7 +47,8 @@ pub(super) fn rollout(
         Some(revision) => revision.pods.available < revision.pods.desired,
         // ReplicaSets may be hidden from us; then the totals have to do.
         None if sets.is_empty() => {
-            wire::count(status.available_replicas) < wire::count(spec.replicas.or(Some(1)))
+            let pods = spec.replicas.or(Some(1)).max(status.replicas);
+            wire::count(status.available_replicas) < wire::count(pods)
         }
         None => current_hash.is_some(),
     };

@@ -13,17 +13,15 @@ use crate::{
     backend::{
         BackendError, ErrorKind,
         kubernetes::{
-            deployments,
             kind::{Broken, Family, Kind, Object},
+            objects::{Objects, target_of},
             reflect::Change,
-            rollouts,
         },
     },
     domain::{
         Timestamp,
-        id::{BackendId, TargetKind},
+        id::BackendId,
         observation::{Basis, Batch, Fact, Failure, Key, Observation, Scope},
-        rollout::Rollout,
         text::Clean,
     },
 };
@@ -34,15 +32,13 @@ pub(super) struct View {
     namespace: Clean,
     /// Deployments that are looked at; others are passed over.
     deployments: BTreeSet<Clean>,
-    objects: BTreeMap<Kind, BTreeMap<String, Object>>,
-    /// Of ReplicaSets and AnalysisRuns: owner's uid to their own uids.
-    owned: BTreeMap<(Kind, String), BTreeSet<String>>,
+    objects: Objects,
     /// Lists that have answered, or failed to, once.
     answered: BTreeSet<Kind>,
     /// Lists whose last word was a failure.
     failing: BTreeSet<Kind>,
     broken: BTreeSet<(Kind, Clean)>,
-    /// Families whose full truth waits to be told, by when it was asked.
+    /// Families whose full truth waits to be told: when it was asked and came.
     full: BTreeMap<Family, (Timestamp, Timestamp)>,
     changed: BTreeSet<(Family, String)>,
     gone: BTreeSet<(Family, Key)>,
@@ -57,8 +53,7 @@ impl View {
             backend,
             namespace,
             deployments,
-            objects: BTreeMap::new(),
-            owned: BTreeMap::new(),
+            objects: Objects::default(),
             answered: BTreeSet::new(),
             failing: BTreeSet::new(),
             broken: BTreeSet::new(),
@@ -96,15 +91,14 @@ impl View {
                 at,
                 objects,
                 broken,
-            } => {
-                self.listed(kind, (asked, at), objects, &broken);
-            }
+            } => self.listed(kind, (asked, at), objects, &broken),
             Change::Put(kind, object) => self.put(kind, object, now),
             Change::Spoilt(kind, broken) => self.spoilt(kind, &broken, now),
             Change::Gone(kind, uid) => self.remove(kind, &uid),
             Change::Alive(kind, at) => {
                 if kind == kind.family().primary() {
-                    self.ready.push(self.batch(kind, false, Basis::Told, at));
+                    let scope = self.scope(kind);
+                    self.ready.push(told(scope, false, Basis::Told, at));
                 }
             }
             Change::Refused {
@@ -117,23 +111,19 @@ impl View {
                 self.failing.insert(kind);
                 self.ready.push(self.failure(kind, at, &error, Some(retry)));
             }
-            Change::Overlooked {
-                kind,
-                at,
-                error,
-                retry,
-            } => {
-                self.ready.push(self.failure(kind, at, &error, retry));
-            }
             Change::Looked {
                 kind,
                 name,
                 asked,
                 at,
                 object,
-            } => {
-                self.looked(kind, &name, (asked, at), object);
-            }
+            } => self.looked(kind, &name, (asked, at), object),
+            Change::Overlooked {
+                kind,
+                at,
+                error,
+                retry,
+            } => self.ready.push(self.failure(kind, at, &error, retry)),
         }
     }
 
@@ -141,37 +131,38 @@ impl View {
     pub(super) fn news(&mut self, at: Timestamp) -> Vec<Observation> {
         let mut news = std::mem::take(&mut self.ready);
         for family in self.families() {
-            if !self.is_complete(family) {
-                continue;
-            }
-            let kind = family.primary();
-            let gone: Vec<Key> = take(&mut self.gone, family);
-            let changed: Vec<String> = take(&mut self.changed, family);
-            let told = if let Some((asked, at)) = self.full.remove(&family) {
-                let uids: Vec<String> = self.uids(kind).cloned().collect();
-                // What cannot be read is still there: only a list without such
-                // objects removes what it omits.
-                let complete = self.broken.iter().all(|(of, _)| *of != kind);
-                let facts = uids.iter().filter_map(|uid| self.fact(family, uid));
-                Some((complete, Basis::Asked(asked), at, facts.collect()))
-            } else if changed.is_empty() && gone.is_empty() {
-                None
-            } else {
-                let facts = changed.iter().filter_map(|uid| self.fact(family, uid));
-                Some((false, Basis::Told, at, facts.collect()))
-            };
-            if let Some((complete, basis, at, facts)) = told {
-                news.push(Observation::Batch(Batch {
-                    scope: self.scope(kind),
-                    complete,
-                    basis,
-                    at,
-                    facts,
-                    gone,
-                }));
+            if self.is_complete(family) {
+                news.extend(self.news_of(family, at));
             }
         }
         news
+    }
+
+    fn news_of(&mut self, family: Family, at: Timestamp) -> Option<Observation> {
+        let kind = family.primary();
+        let gone = take(&mut self.gone, family);
+        let changed = take(&mut self.changed, family);
+        let (complete, basis, at, uids) = match self.full.remove(&family) {
+            Some((asked, at)) => {
+                // What cannot be read is still there: only a list without such
+                // objects removes what it omits.
+                let complete = self.broken.iter().all(|(of, _)| *of != kind);
+                (complete, Basis::Asked(asked), at, self.objects.uids(kind))
+            }
+            None if changed.is_empty() && gone.is_empty() => return None,
+            None => (false, Basis::Told, at, changed),
+        };
+        Some(Observation::Batch(Batch {
+            scope: self.scope(kind),
+            complete,
+            basis,
+            at,
+            facts: uids
+                .iter()
+                .filter_map(|uid| self.fact(family, uid))
+                .collect(),
+            gone,
+        }))
     }
 
     /// All lists of a family have answered, or failed to, at least once.
@@ -183,23 +174,13 @@ impl View {
             && !self.failing.contains(&family.primary())
     }
 
-    fn uids(&self, kind: Kind) -> impl Iterator<Item = &String> {
-        self.objects.get(&kind).into_iter().flat_map(BTreeMap::keys)
+    fn fact(&self, family: Family, uid: &str) -> Option<Fact> {
+        let rollout = self.objects.join(&self.backend, family, uid)?;
+        Some(Fact::Rollout(Box::new(rollout)))
     }
 
     fn scope(&self, kind: Kind) -> Scope {
         Scope::new(&self.backend, kind.part(&self.namespace))
-    }
-
-    fn batch(&self, kind: Kind, complete: bool, basis: Basis, at: Timestamp) -> Observation {
-        Observation::Batch(Batch {
-            scope: self.scope(kind),
-            complete,
-            basis,
-            at,
-            facts: Vec::new(),
-            gone: Vec::new(),
-        })
     }
 
     fn failure(
@@ -232,18 +213,18 @@ impl View {
         let was_complete = self.is_complete(family);
         self.answered.insert(kind);
         if self.failing.remove(&kind) && !is_primary {
-            self.ready
-                .push(self.batch(kind, true, Basis::Asked(asked), at));
+            let scope = self.scope(kind);
+            self.ready.push(told(scope, true, Basis::Asked(asked), at));
         }
         self.forget_repaired(kind, broken, (asked, at));
         for unreadable in broken {
             self.spoilt(kind, unreadable, at);
         }
-        let known = self.objects.remove(&kind).unwrap_or_default();
-        self.owned.retain(|(of, _), _| *of != kind);
         // What cannot be read keeps its last readable state.
-        let (kept, omitted): (Vec<Object>, Vec<Object>) = known
-            .into_values()
+        let (kept, omitted): (Vec<Object>, Vec<Object>) = self
+            .objects
+            .clear(kind)
+            .into_iter()
             .partition(|old| broken.iter().any(|b| *b.name == *old.meta().name));
         for object in kept.into_iter().chain(objects) {
             self.insert(kind, object);
@@ -254,42 +235,25 @@ impl View {
             }
             self.full.insert(family, (asked, at));
         } else if was_complete {
-            let uids: Vec<String> = self.uids(family.primary()).cloned().collect();
-            self.changed
-                .extend(uids.into_iter().map(|uid| (family, uid)));
+            let uids = self.objects.uids(family.primary()).into_iter();
+            self.changed.extend(uids.map(|uid| (family, uid)));
         }
     }
 
     /// Takes an object in, unless it belongs to nothing that is looked at.
     fn insert(&mut self, kind: Kind, object: Object) {
-        let meta = object.meta();
-        if kind == Kind::Deployments && !self.deployments.contains(meta.name.as_str()) {
+        let name = object.meta().name.as_str();
+        if kind == Kind::Deployments && !self.deployments.contains(name) {
             return;
         }
-        let uid = meta.uid.clone();
-        let family = kind.family();
-        let fact = if kind == family.primary() {
-            Some(uid.clone())
-        } else {
-            meta.owner(kind.owner()).map(str::to_owned)
-        };
-        let Some(fact) = fact else { return };
-        if kind != family.primary() {
-            self.owned
-                .entry((kind, fact.clone()))
-                .or_default()
-                .insert(uid.clone());
+        if let Some(fact) = self.objects.insert(kind, object) {
+            self.changed.insert((kind.family(), fact));
         }
-        self.objects.entry(kind).or_default().insert(uid, object);
-        self.changed.insert((family, fact));
     }
 
     fn put(&mut self, kind: Kind, object: Object, now: Timestamp) {
         let meta = object.meta();
-        let known = self
-            .objects
-            .get(&kind)
-            .and_then(|objects| objects.get(&meta.uid));
+        let known = self.objects.get(kind, &meta.uid);
         // A look on its own may have overtaken the watch.
         let is_older = known
             .and_then(|known| known.meta().version())
@@ -304,47 +268,25 @@ impl View {
     }
 
     fn remove(&mut self, kind: Kind, uid: &str) {
-        let Some(object) = self
-            .objects
-            .get_mut(&kind)
-            .and_then(|objects| objects.remove(uid))
-        else {
+        let Some((object, fact)) = self.objects.remove(kind, uid) else {
             return;
         };
         let family = kind.family();
-        if kind != family.primary() {
-            if let Some(owner) = object.meta().owner(kind.owner()) {
-                let slot = (kind, owner.to_owned());
-                if let Some(owned) = self.owned.get_mut(&slot) {
-                    owned.remove(uid);
-                }
-                self.changed.insert((family, slot.1));
-            }
-            return;
+        if kind == family.primary() {
+            self.changed.remove(&(family, fact));
+            self.gone_unless_remade(kind, &object);
+        } else {
+            self.changed.insert((family, fact));
         }
-        self.changed.remove(&(family, uid.to_owned()));
-        self.gone_unless_remade(kind, &object);
     }
 
     /// Made anew under the same name, it has changed and is not gone.
     fn gone_unless_remade(&mut self, kind: Kind, object: &Object) {
-        let family = kind.family();
-        let lives = self.objects.get(&kind).is_some_and(|objects| {
-            objects
-                .values()
-                .any(|o| o.meta().name == object.meta().name)
-        });
-        if !lives {
-            self.gone.insert((family, self.key(family, object)));
+        if self.objects.named(kind, &object.meta().name).is_none() {
+            let family = kind.family();
+            let target = target_of(&self.backend, family, object);
+            self.gone.insert((family, Key::Rollout(target)));
         }
-    }
-
-    fn key(&self, family: Family, object: &Object) -> Key {
-        let kind = match family {
-            Family::Rollouts => TargetKind::Rollout,
-            Family::Deployments => TargetKind::Deployment,
-        };
-        Key::Rollout(rollouts::target(&self.backend, kind, object.meta()))
     }
 
     fn looked(
@@ -356,13 +298,8 @@ impl View {
     ) {
         let family = kind.family();
         let Some(object) = object else {
-            let uid = self.objects.get(&kind).and_then(|objects| {
-                let found = objects
-                    .iter()
-                    .find(|(_, o)| *name == *o.meta().name.as_str());
-                found.map(|(uid, _)| uid.clone())
-            });
-            if let Some(uid) = uid {
+            let known = self.objects.named(kind, name);
+            if let Some(uid) = known.map(|object| object.meta().uid.clone()) {
                 self.remove(kind, &uid);
             }
             return;
@@ -383,38 +320,6 @@ impl View {
                 gone: Vec::new(),
             }));
         }
-    }
-
-    fn fact(&self, family: Family, uid: &str) -> Option<Fact> {
-        let rollout = self.join(family, uid)?;
-        Some(Fact::Rollout(Box::new(rollout)))
-    }
-
-    fn join(&self, family: Family, uid: &str) -> Option<Rollout> {
-        match self.objects.get(&family.primary())?.get(uid)? {
-            Object::Rollout(rollout) => {
-                let sets = self.owned_by(Kind::RolloutSets, uid);
-                let sets: Vec<_> = sets.filter_map(as_set).collect();
-                let runs = self.owned_by(Kind::AnalysisRuns, uid);
-                let runs: Vec<_> = runs.filter_map(as_run).collect();
-                Some(rollouts::rollout(&self.backend, rollout, &sets, &runs))
-            }
-            Object::Deployment(deployment) => {
-                let sets = self.owned_by(Kind::DeploymentSets, uid);
-                let sets: Vec<_> = sets.filter_map(as_set).collect();
-                Some(deployments::rollout(&self.backend, deployment, &sets))
-            }
-            Object::Set(_) | Object::Run(_) => None,
-        }
-    }
-
-    fn owned_by(&self, kind: Kind, owner: &str) -> impl Iterator<Item = &Object> {
-        let objects = self.objects.get(&kind);
-        self.owned
-            .get(&(kind, owner.to_owned()))
-            .into_iter()
-            .flatten()
-            .filter_map(move |uid| objects?.get(uid))
     }
 
     fn object_scope(&self, kind: Kind, name: &Clean) -> Scope {
@@ -444,17 +349,10 @@ impl View {
 
     /// An object that could not be read can be now: its trouble is over.
     fn repaired(&mut self, kind: Kind, name: &Clean, basis: Basis, at: Timestamp) {
-        if !self.broken.remove(&(kind, name.clone())) {
-            return;
+        if self.broken.remove(&(kind, name.clone())) {
+            let scope = self.object_scope(kind, name);
+            self.ready.push(told(scope, true, basis, at));
         }
-        self.ready.push(Observation::Batch(Batch {
-            scope: self.object_scope(kind, name),
-            complete: true,
-            basis,
-            at,
-            facts: Vec::new(),
-            gone: Vec::new(),
-        }));
     }
 
     fn forget_repaired(
@@ -475,26 +373,26 @@ impl View {
     }
 }
 
+/// A sign of life without facts.
+fn told(scope: Scope, complete: bool, basis: Basis, at: Timestamp) -> Observation {
+    Observation::Batch(Batch {
+        scope,
+        complete,
+        basis,
+        at,
+        facts: Vec::new(),
+        gone: Vec::new(),
+    })
+}
+
 /// Takes a family's part out of a set.
 fn take<T: Ord>(set: &mut BTreeSet<(Family, T)>, family: Family) -> Vec<T> {
-    let (taken, kept) = std::mem::take(set)
+    let (taken, kept): (BTreeSet<_>, BTreeSet<_>) = std::mem::take(set)
         .into_iter()
         .partition(|(of, _)| *of == family);
     *set = kept;
-    let taken: BTreeSet<(Family, T)> = taken;
     taken.into_iter().map(|(_, item)| item).collect()
 }
 
-fn as_set(object: &Object) -> Option<&crate::backend::kubernetes::wire::ReplicaSet> {
-    match object {
-        Object::Set(set) => Some(set),
-        Object::Rollout(_) | Object::Run(_) | Object::Deployment(_) => None,
-    }
-}
-
-fn as_run(object: &Object) -> Option<&crate::backend::kubernetes::wire::AnalysisRun> {
-    match object {
-        Object::Run(run) => Some(run),
-        Object::Rollout(_) | Object::Set(_) | Object::Deployment(_) => None,
-    }
-}
+#[cfg(test)]
+mod tests;
