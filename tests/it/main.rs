@@ -18,6 +18,8 @@ mod github;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod kubernetes;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod ledger;

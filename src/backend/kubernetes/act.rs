@@ -193,13 +193,18 @@ impl Rollouts {
             current,
             order.seen.pod_hash.as_ref(),
         )?;
+        // The template in the spec lacks the defaults of the kept one, so only
+        // the hash tells whether they are the same.
+        let read = read_rollout(order, object.clone())?;
+        if phase::is_observed(&read) && read.status.current_pod_hash.as_deref() == Some(hash) {
+            return Err(already(&order.target));
+        }
         let set = self.set_of(order, hash).await?;
         let template = undo::rollout_template(&set).ok_or_else(|| no_template(order, hash))?;
         let Some(reference) = object
             .pointer("/spec/workloadRef")
             .filter(|it| it.is_object())
         else {
-            differs(order, object.pointer("/spec/template"), &template)?;
             let replace = json!({"op": "replace", "path": "/spec/template", "value": template});
             return Ok(patch::tested(order, Part::Main, vec![replace]));
         };
@@ -245,7 +250,6 @@ impl Rollouts {
             .get(&path, &format!("get {place_words}"))
             .await?
             .body;
-        differs(order, workload.pointer(place), template)?;
         let uid = workload.pointer("/metadata/uid").and_then(Value::as_str);
         let body = json!([
             same_object(uid.unwrap_or_default()),
@@ -276,7 +280,10 @@ impl Rollouts {
         let set_to = self.set_of(order, hash).await?;
         let template =
             undo::deployment_template(&set_to).ok_or_else(|| no_template(order, hash))?;
-        differs(order, object.pointer("/spec/template"), &template)?;
+        let now = object.pointer("/spec/template");
+        if now.is_some_and(|now| undo::same_template(now, &template)) {
+            return Err(already(&order.target));
+        }
         let annotations = undo::deployment_annotations(object, &set_to);
         let operations = vec![
             same_generation(object),
@@ -314,12 +321,7 @@ impl Rollouts {
 /// Promoting to full does nothing, silently, before the controller has seen a
 /// new template: the hashes are still equal then.
 fn promote_full(order: &RolloutOrder, object: Value) -> Result<Patch, BackendError> {
-    let rollout: wire::Rollout = serde_json::from_value(object).map_err(|error| {
-        BackendError::new(
-            ErrorKind::Malformed,
-            Clean::line(&format!("{} cannot be read: {error}", order.target)),
-        )
-    })?;
+    let rollout = read_rollout(order, object)?;
     if !phase::is_observed(&rollout) {
         return Err(moved(
             &order.target,
@@ -330,6 +332,15 @@ fn promote_full(order: &RolloutOrder, object: Value) -> Result<Patch, BackendErr
         return Err(moved(&order.target, "it is fully promoted already"));
     }
     Ok(patch::promote_full(order))
+}
+
+fn read_rollout(order: &RolloutOrder, object: Value) -> Result<wire::Rollout, BackendError> {
+    serde_json::from_value(object).map_err(|error| {
+        BackendError::new(
+            ErrorKind::Malformed,
+            Clean::line(&format!("{} cannot be read: {error}", order.target)),
+        )
+    })
 }
 
 fn moved(target: &TargetId, words: &str) -> BackendError {
@@ -356,12 +367,9 @@ fn same(
     }
 }
 
-/// Refuses to send what is there already.
-fn differs(order: &RolloutOrder, now: Option<&Value>, wanted: &Value) -> Result<(), BackendError> {
-    if now.is_some_and(|now| undo::same_template(now, wanted)) {
-        return Err(moved(&order.target, "its spec holds this revision already"));
-    }
-    Ok(())
+/// Nothing is sent for what is there already.
+fn already(target: &TargetId) -> BackendError {
+    moved(target, "its spec holds this revision already")
 }
 
 /// A test that fails when the spec was changed after it was read.

@@ -67,20 +67,14 @@ impl Factory for Kubernetes {
     }
 
     fn example(&self) -> &'static str {
-        r#"[backend.prod]
-kind = "kubernetes"
-# The kubeconfig; default: KUBECONFIG, else ~/.kube/config.
-kubeconfig = "~/.kube/config"
-# The context in it; default: its current one.
-context = "prod-eu"
-# Namespaces to watch besides those the services name.
-namespaces = ["recsys"]
-# How often the server is heard from at least when all is calm.
-cadence = "20s"
-# Longest wait for one answer.
-timeout = "10s"
-# Longest life of one watch; a dead link is noticed soon after.
-watch_timeout = "50s"
+        r#"# [backend.prod]
+# kind = "kubernetes"
+# kubeconfig = "~/.kube/config"            # default: KUBECONFIG, else this file
+# context = "prod-eu"                      # default: the current one of the file
+# namespaces = ["recsys"]                  # watched besides those the services name
+# cadence = "20s"                          # a calm server is heard from about this often
+# timeout = "10s"                          # longest wait for one answer
+# watch_timeout = "50s"                    # longest life of one watch
 "#
     }
 

@@ -118,10 +118,16 @@ impl Reflector {
     /// The server cannot be reached or makes no sense; permission and absence
     /// are no errors, they are told and tried again slowly.
     pub(super) async fn run(mut self) -> Result<(), BackendError> {
+        let mut outrun = false;
         while !self.outlet.is_closed() {
             self.relist.mark_unchanged();
             match self.list().await {
-                Ok(version) => self.follow(version).await?,
+                Ok(version) => {
+                    outrun = false;
+                    self.follow(version).await?;
+                }
+                // It changed too much between two pages; twice is no accident.
+                Err(error) if error.kind == ErrorKind::Conflict && !outrun => outrun = true,
                 Err(error) => self.set_aside(error).await?,
             }
         }
@@ -152,11 +158,6 @@ impl Reflector {
                     retry: SLOW,
                 })
                 .await;
-            }
-            // The list changed too much between two of its pages.
-            ErrorKind::Conflict => {
-                time::sleep(SHORT).await;
-                return Ok(());
             }
             _ => return Err(error),
         }

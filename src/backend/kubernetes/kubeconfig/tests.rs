@@ -1,3 +1,5 @@
+//! Which context counts, what errors say, and credential plugins that misbehave.
+
 use std::{io::Write, os::unix::fs::PermissionsExt, sync::Arc};
 
 use super::*;

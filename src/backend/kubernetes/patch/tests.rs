@@ -1,3 +1,5 @@
+//! The exact request behind every order.
+
 use super::*;
 use crate::{
     backend::kubernetes::{command, settings::Settings},

@@ -1,3 +1,5 @@
+//! Phases and sub-states, case by case.
+
 use std::time::Duration;
 
 use serde_json::json;

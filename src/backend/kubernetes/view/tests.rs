@@ -1,3 +1,5 @@
+//! What of a change is told, and what it claims to prove.
+
 use serde_json::{Value, json};
 
 use super::*;
