@@ -3,6 +3,7 @@
 mod actions;
 mod budget;
 mod contract;
+mod demo;
 mod doctor;
 mod faults;
 mod reads;
