@@ -23,6 +23,8 @@ mod prometheus;
 mod serve;
 mod start;
 #[cfg(test)]
+mod stories;
+#[cfg(test)]
 mod tests;
 
 use std::{fmt, path::Path};

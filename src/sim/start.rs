@@ -308,9 +308,15 @@ fn filled_config(
         "github.url" => Some(endpoints.github.url.clone()),
         "mlflow.url" => Some(endpoints.mlflow.url.clone()),
         "prometheus.url" => Some(endpoints.prometheus.url.clone()),
-        other => other
-            .strip_prefix("for ")
-            .and_then(|written| shortened(written, speed)),
+        other => match other.split_once(' ')? {
+            ("for", written) => shortened(written, speed),
+            // What is counted in a window shrinks with the window.
+            ("per", written) => {
+                let number: f64 = written.parse().ok()?;
+                Some(format!("{:.1}", number / speed))
+            }
+            _ => None,
+        },
     };
     let config = fill_text(&scenario.config, true, &lookup);
     let table: Result<toml::Table, toml::de::Error> = config.parse();

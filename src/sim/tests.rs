@@ -19,16 +19,16 @@ fn clock(speed: f64) -> Clock {
     )
 }
 
-async fn world(name: &str, speed: f64) -> Sim {
+pub(crate) async fn world(name: &str, speed: f64) -> Sim {
     Sim::start(&scenario::load(name).unwrap(), clock(speed))
         .await
         .unwrap()
 }
 
-struct Client(reqwest::Client);
+pub(crate) struct Client(pub(crate) reqwest::Client);
 
 impl Client {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // Whoever comes second finds it installed already.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder()
@@ -38,7 +38,7 @@ impl Client {
         Self(client.unwrap())
     }
 
-    async fn get(&self, base: &str, token: &str, path: &str) -> Value {
+    pub(crate) async fn get(&self, base: &str, token: &str, path: &str) -> Value {
         let answer = self
             .0
             .get(format!("{base}{path}"))
@@ -50,20 +50,20 @@ impl Client {
         answer.json().await.unwrap()
     }
 
-    async fn github(&self, sim: &Sim, path: &str) -> Value {
+    pub(crate) async fn github(&self, sim: &Sim, path: &str) -> Value {
         let at = &sim.endpoints().github;
         self.get(&at.url, &at.token, &format!("/repos/{}{path}", at.repo))
             .await
     }
 
-    async fn query(&self, sim: &Sim, query: &str) -> Value {
+    pub(crate) async fn query(&self, sim: &Sim, query: &str) -> Value {
         let at = &sim.endpoints().prometheus;
         let query = crate::sim::http::percent_encoded(query);
         self.get(&at.url, &at.token, &format!("/api/v1/query?query={query}"))
             .await
     }
 
-    async fn rollout(&self, sim: &Sim) -> Value {
+    pub(crate) async fn rollout(&self, sim: &Sim) -> Value {
         let at = &sim.endpoints().kubernetes;
         let path = format!(
             "/apis/argoproj.io/v1alpha1/namespaces/{}/rollouts/{}",
@@ -74,7 +74,7 @@ impl Client {
 }
 
 /// Looks again until `seen` is true or ten seconds are over.
-async fn until<F: Future<Output = bool>>(what: &str, mut seen: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut seen: impl FnMut() -> F) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !seen().await {
         assert!(Instant::now() < deadline, "never seen: {what}");
@@ -100,7 +100,7 @@ async fn the_canary_is_found_half_way_and_waiting_for_two_decisions() {
             &format!("/actions/runs/{}/pending_deployments", run["id"]),
         )
         .await;
-    assert_eq!(pending[0]["environment"]["name"], "prod-eu");
+    assert_eq!(pending[0]["environment"]["name"], "prod-us");
     assert_eq!(pending[0]["current_user_can_approve"], true);
 
     let rollout = client.rollout(&sim).await;
@@ -137,7 +137,7 @@ async fn the_canary_is_found_half_way_and_waiting_for_two_decisions() {
 async fn an_hour_of_measurements_is_there_at_the_start() {
     let sim = world("canary", 1.0).await;
     let client = Client::new();
-    let hour_ago = "sum(increase(http_requests_total{service=\"recsys-ranker\"}[5m] offset 54m))";
+    let hour_ago = "sum(increase(http_requests_total{environment=\"prod-eu\"}[5m] offset 54m))";
     let answer = client.query(&sim, hour_ago).await;
     let value: f64 = answer["data"]["result"][0]["value"][1]
         .as_str()
@@ -148,7 +148,7 @@ async fn an_hour_of_measurements_is_there_at_the_start() {
         (140.0 * 300.0 * 0.9..140.0 * 300.0 * 1.1).contains(&value),
         "{value}"
     );
-    let shares = "sum by (role) (rate(http_requests_total[1m]))";
+    let shares = "sum by (role) (rate(http_requests_total{environment=\"prod-eu\"}[1m]))";
     let answer = client.query(&sim, shares).await;
     let rate = |index: usize| -> f64 {
         answer["data"]["result"][index]["value"][1]
@@ -180,10 +180,13 @@ async fn approving_runs_the_job_and_the_cluster_learns_of_it() {
         .await
         .unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
-    let approved = "/metadata/annotations/release.acme.example~1approved-in-run";
-    until("the approval's run on the rollout", async || {
-        let rollout = client.rollout(&sim).await;
-        rollout.pointer(approved).and_then(Value::as_str) == Some(&at.run_id.to_string())
+    let image = "/spec/template/spec/containers/0/image";
+    let here = &sim.endpoints().kubernetes;
+    let path = "/apis/argoproj.io/v1alpha1/namespaces/recsys-us/rollouts/ranker";
+    until("the commit in the other region", async || {
+        let rollout = client.get(&here.url, &here.token, path).await;
+        let image = rollout.pointer(image).and_then(Value::as_str).unwrap();
+        image.ends_with("9f3c2ab07e5d4c61b8a2f90e3d7c5b1a6e8f4d20")
     })
     .await;
     assert_eq!(sim.acts().len(), 1);
@@ -208,7 +211,8 @@ async fn promoting_the_rollout_moves_the_traffic() {
         .await
         .unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
-    let share = "sum by (role, version) (rate(http_requests_total[500ms]))";
+    let share =
+        "sum by (role, version) (rate(http_requests_total{environment=\"prod-eu\"}[500ms]))";
     until("all traffic on the new version", async || {
         let answer = client.query(&sim, share).await;
         let result = answer["data"]["result"].as_array().unwrap().clone();
@@ -239,7 +243,7 @@ async fn the_files_for_clients_are_whole_and_private() {
     // 5 s at speed 4, and one minute.
     assert_eq!(config["backend"]["gh"]["poll"].as_str(), Some("1250ms"));
     let metric = &config["service"]["recsys-ranker"]["metric"]["latency_p95"];
-    assert_eq!(metric["window"].as_str(), Some("15s"));
+    assert_eq!(metric["range"].as_str(), Some("225s"));
     assert!(metric["canary"].as_str().unwrap().contains("[15s]"));
     assert!(
         !read("config.toml").contains("${"),

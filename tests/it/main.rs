@@ -8,6 +8,8 @@ mod acting;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod faults_mlflow;

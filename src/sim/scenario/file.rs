@@ -138,7 +138,10 @@ pub(crate) struct Environment {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Workflow {
     pub(crate) file: String,
+    /// May be left out where jobs are added to a workflow defined elsewhere.
+    #[serde(default)]
     pub(crate) name: String,
+    #[serde(default)]
     pub(crate) on: Vec<String>,
     /// Number of the run before the first one here.
     #[serde(default)]

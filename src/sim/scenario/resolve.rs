@@ -167,12 +167,41 @@ fn absorb(whole: &mut File, part: File) {
     whole.object.extend(part.object);
     whole.persona.extend(part.persona);
     whole.person.extend(part.person);
-    whole.repo.extend(part.repo);
+    for repo in part.repo {
+        match whole.repo.iter_mut().find(|known| known.name == repo.name) {
+            Some(known) => absorb_repo(known, repo),
+            None => whole.repo.push(repo),
+        }
+    }
     whole.model.extend(part.model);
     whole.traffic.extend(part.traffic);
     whole.at.extend(part.at);
     if whole.focus.is_none() {
         whole.focus = part.focus;
+    }
+}
+
+/// Adds what another part says about a repository that is there already.
+fn absorb_repo(known: &mut file::Repo, more: file::Repo) {
+    known.team.extend(more.team);
+    for environment in more.environment {
+        if !known
+            .environment
+            .iter()
+            .any(|other| other.name == environment.name)
+        {
+            known.environment.push(environment);
+        }
+    }
+    for workflow in more.workflow {
+        match known
+            .workflow
+            .iter_mut()
+            .find(|other| other.file == workflow.file)
+        {
+            Some(other) => other.job.extend(workflow.job),
+            None => known.workflow.push(workflow),
+        }
     }
 }
 

@@ -166,7 +166,7 @@ impl Stage {
 async fn an_approval_is_given_and_its_effect_seen_on_the_demo() {
     let mut stage = stage("canary").await;
     let pending = stage.waiting().await;
-    assert_eq!(pending.environment, "prod-eu");
+    assert_eq!(pending.environment, "prod-us");
     assert_eq!(pending.may_approve, Some(true));
     assert_eq!(stage.answer(&pending, Say::Yes).await, Answer::Approved);
     let acts = stage.sim.acts();
