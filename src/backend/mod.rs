@@ -300,6 +300,17 @@ impl Check {
         Self::new(what, result, &error.to_string(), error.kind.remedy())
     }
 
+    /// How a server's clock compares with ours; two seconds are forgiven,
+    /// because the header that tells it has whole seconds.
+    pub fn clock(skew_ms: i64, remedy: &str) -> Self {
+        let seconds = (skew_ms.abs() + 500) / 1000;
+        if skew_ms.abs() <= 2_000 {
+            return Self::good("clock", "agrees with ours");
+        }
+        let side = if skew_ms > 0 { "ahead of" } else { "behind" };
+        Self::remark("clock", &format!("{seconds} s {side} ours"), remedy)
+    }
+
     fn new(what: &str, result: CheckResult, seen: &str, remedy: &str) -> Self {
         Self {
             what: Clean::line(what),

@@ -164,6 +164,156 @@ async fn registry_trap_6_an_unknown_route_is_a_web_page_and_says_so() {
     );
 }
 
+/// Captured refusals and what each of them is.
+const REFUSALS: &[(&str, ErrorKind, &str)] = &[
+    (
+        "registered_models_get_missing.json",
+        ErrorKind::NotFound,
+        "name=nope not found",
+    ),
+    (
+        "registered_models_alias_get_missing.json",
+        ErrorKind::Rejected,
+        "alias nope not found",
+    ),
+    (
+        "registered_models_alias_get_missing_model.json",
+        ErrorKind::NotFound,
+        "name=nope not found",
+    ),
+    (
+        "registered_models_alias_get_uppercase.json",
+        ErrorKind::Rejected,
+        "alias Champion not found",
+    ),
+    (
+        "registered_models_alias_int_version.json",
+        ErrorKind::Rejected,
+        "Invalid value 2",
+    ),
+    (
+        "registered_models_alias_set_bad_chars.json",
+        ErrorKind::Rejected,
+        "Invalid alias name",
+    ),
+    (
+        "registered_models_alias_set_missing_version.json",
+        ErrorKind::NotFound,
+        "version=99",
+    ),
+    (
+        "registered_models_alias_set_reserved_latest.json",
+        ErrorKind::Rejected,
+        "is reserved",
+    ),
+    (
+        "registered_models_alias_set_reserved_v1.json",
+        ErrorKind::Rejected,
+        "'v1' is reserved",
+    ),
+    (
+        "model_versions_get_missing.json",
+        ErrorKind::NotFound,
+        "version=99",
+    ),
+    (
+        "model_versions_get_nonint.json",
+        ErrorKind::Rejected,
+        "must be an integer",
+    ),
+    (
+        "model_versions_search_bad_filter.json",
+        ErrorKind::Rejected,
+        "Invalid clause",
+    ),
+    (
+        "runs_get_missing.json",
+        ErrorKind::NotFound,
+        "Run with id=0000",
+    ),
+    ("runs_get_no_param.json", ErrorKind::Rejected, "'run_id'"),
+    (
+        "error_wrong_type.json",
+        ErrorKind::Rejected,
+        "experiment_ids",
+    ),
+    (
+        "error_unknown_endpoint.txt",
+        ErrorKind::NotFound,
+        "404 Not Found",
+    ),
+    (
+        "error_wrong_method.txt",
+        ErrorKind::Rejected,
+        "405 Method Not Allowed",
+    ),
+    (
+        "error_host_header.txt",
+        ErrorKind::Forbidden,
+        "Invalid Host header",
+    ),
+    (
+        "error_cors_origin.txt",
+        ErrorKind::Forbidden,
+        "Cross-origin request blocked",
+    ),
+    ("server_info_2.txt", ErrorKind::NotFound, "404 Not Found"),
+    (
+        "auth/unauthenticated.txt",
+        ErrorKind::Unauthenticated,
+        "not authenticated",
+    ),
+    (
+        "auth/bad_password.txt",
+        ErrorKind::Unauthenticated,
+        "not authenticated",
+    ),
+    (
+        "auth/bearer_rejected.txt",
+        ErrorKind::Unauthenticated,
+        "not authenticated",
+    ),
+    (
+        "auth/version_no_auth.txt",
+        ErrorKind::Unauthenticated,
+        "not authenticated",
+    ),
+    (
+        "auth/permission_denied_set_alias.txt",
+        ErrorKind::Forbidden,
+        "Permission denied",
+    ),
+    (
+        "auth/alias_get_after_version_deleted.json",
+        ErrorKind::Rejected,
+        "alias champion not found",
+    ),
+];
+
+#[tokio::test]
+async fn every_captured_refusal_is_understood() {
+    let told = ["mlflow/INDEX.jsonl", "mlflow/auth/INDEX.jsonl"].map(fixture);
+    for (file, kind, words) in REFUSALS {
+        let (folder, name) = match file.split_once('/') {
+            Some((_, name)) => (1, name),
+            None => (0, *file),
+        };
+        let line = told[folder]
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .find(|line| line["file"] == name)
+            .unwrap();
+        let status = u16::try_from(line["status"].as_u64().unwrap()).unwrap();
+        let reply = Reply::text(
+            status,
+            line["content_type"].as_str().unwrap(),
+            &fixture(&format!("mlflow/{file}")),
+        );
+        let (error, _) = through("model wdbc-screening", reply).await;
+        is(&error, *kind, words);
+    }
+}
+
 #[tokio::test]
 async fn registry_trap_7_answers_of_other_types_are_no_answers() {
     for odd in [
@@ -317,4 +467,13 @@ async fn a_credential_that_cannot_be_fetched_is_named_and_nobody_is_asked() {
     let error = look(&mut *feed(backend, "access")).await.unwrap_err();
     is(&error, ErrorKind::Unauthenticated, "env:ABSENT");
     assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_failing_tls_handshake_is_no_connection() {
+    let server = Script::always(Reply::status(200)).await;
+    let secure = server.url().replace("http://", "https://");
+    let mut poll = feed(backend(&secure), "access");
+    let error = look(&mut *poll).await.unwrap_err();
+    is(&error, ErrorKind::Unreachable, "no connection");
 }

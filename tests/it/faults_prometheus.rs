@@ -139,6 +139,39 @@ async fn answers_of_other_types_are_no_answers() {
 }
 
 #[tokio::test]
+async fn every_captured_refusal_is_told_in_the_servers_words() {
+    let cases = [
+        ("query_parse_error.json", 400, "unclosed left parenthesis"),
+        ("query_bad_time.json", 400, "cannot parse \"yesterday\""),
+        ("query_no_query.json", 400, "no expression found"),
+        (
+            "query_range_too_many_points.json",
+            400,
+            "exceeded maximum resolution",
+        ),
+        (
+            "query_range_end_before_start.json",
+            400,
+            "must not be before",
+        ),
+        ("query_many_to_many.json", 422, "found duplicate series"),
+    ];
+    for (file, status, words) in cases {
+        let refused = fixture_json(&format!("prometheus/{file}"));
+        let server = Script::start(move |seen| match seen.path() {
+            "/api/v1/status/buildinfo" => well(seen),
+            _ => Reply::json(status, &refused),
+        })
+        .await;
+        let mut poll = feed(backend(&server.url()), "metrics");
+        let told = look(&mut *poll).await.unwrap();
+        let failure = told.failure("metric ranker/prod/one");
+        assert_eq!(failure.kind, ErrorKind::Rejected, "{failure:?}");
+        assert!(failure.message.contains(words), "{failure:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_query_is_an_answer_and_no_outage() {
     let refused = fixture_json("prometheus/query_parse_error.json");
     let server = Script::start(move |seen| match seen.path() {
@@ -219,4 +252,13 @@ async fn a_redirect_in_a_circle_ends() {
     let mut poll = feed(backend(&server.url()), "server");
     let error = look(&mut *poll).await.unwrap_err();
     is(&error, ErrorKind::Malformed, "in a circle");
+}
+
+#[tokio::test]
+async fn a_failing_tls_handshake_is_no_connection() {
+    let server = Script::always(Reply::status(200)).await;
+    let secure = server.url().replace("http://", "https://");
+    let mut poll = feed(backend(&secure), "metrics");
+    let error = look(&mut *poll).await.unwrap_err();
+    is(&error, ErrorKind::Unreachable, "no connection");
 }

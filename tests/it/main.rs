@@ -10,6 +10,8 @@ mod config;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod demo_registry;
+#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod faults_mlflow;

@@ -316,6 +316,11 @@ async fn a_server_whose_clock_is_wrong_is_asked_by_its_own_clock() {
     assert!((time - 1_773_143_400.0).abs() < 2.0, "{time}");
     let at = measures(&told)[0].at;
     assert!((at - start()).num_seconds().abs() < 2, "{at}");
+
+    let checks = backend(&server.url(), &setup, "").probe.probe().await;
+    let clock = checks.iter().find(|check| check.what == "clock").unwrap();
+    assert_eq!(clock.result, CheckResult::Remark);
+    assert_eq!(clock.seen, "600 s behind ours");
 }
 
 #[tokio::test]

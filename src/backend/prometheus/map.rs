@@ -183,6 +183,21 @@ mod tests {
     }
 
     #[test]
+    fn one_series_is_its_value() {
+        check("query_absent", None, &Sample::Value(1.0));
+        // 0.004861 for version 7 and 0.070833 for version 8.
+        check(
+            "query_error_ratio",
+            Some(Aggregate::Max),
+            &Sample::Value(0.070_833_333_333_333_35),
+        );
+        // `up`: 1 of the server itself, 0 of a dead target, 1 of the model.
+        check("query_post", Some(Aggregate::Sum), &Sample::Value(2.0));
+        check("query_stats", Some(Aggregate::Min), &Sample::Value(0.0));
+        check("query_vector", None, &Sample::Several(2));
+    }
+
+    #[test]
     fn zero_is_a_value() {
         let zero = r#"{"resultType":"vector","result":[{"metric":{},"value":[1,"0"]}]}"#;
         let zero = serde_json::from_str(zero).unwrap();

@@ -22,8 +22,9 @@ use crate::{
     },
 };
 
-/// A clock that differs by more than this is worth a remark.
-const SKEW_LIMIT_MS: i64 = 2_000;
+/// What to do about a clock that is wrong.
+const WRONG_CLOCK: &str =
+    "set the clocks by NTP; queries are asked by the server's clock meanwhile";
 
 /// Looks once at everything.
 pub(super) struct PrometheusProbe {
@@ -50,7 +51,7 @@ impl Probe for PrometheusProbe {
                     "version",
                     version.as_deref().unwrap_or("not told"),
                 ));
-                checks.extend(answer.skew_ms().map(clock));
+                checks.extend(answer.skew_ms().map(|skew| Check::clock(skew, WRONG_CLOCK)));
             }
             Err(error) => {
                 checks.push(Check::failed("version", &error));
@@ -104,16 +105,4 @@ impl PrometheusProbe {
         };
         Check::remark(&what, &map::describe(&sample), remedy)
     }
-}
-
-fn clock(skew_ms: i64) -> Check {
-    let seen = format!("{skew_ms} ms ahead of ours");
-    if skew_ms.abs() <= SKEW_LIMIT_MS {
-        return Check::good("clock", &seen);
-    }
-    Check::remark(
-        "clock",
-        &seen,
-        "set the clocks by NTP; queries are asked by the server's clock meanwhile",
-    )
 }
