@@ -2,8 +2,11 @@
 //!
 //! `tests/real/run mlflow prometheus` starts them and names them in
 //! `GONOGO_REAL_MLFLOW` (with a model in `GONOGO_REAL_MODEL`, versions 1 to 3,
-//! champion 1) and `GONOGO_REAL_PROMETHEUS` (scraping two tracks). Without
-//! them these tests say that they did not run.
+//! champion 1) and `GONOGO_REAL_PROMETHEUS` (scraping two tracks); the plane's
+//! lane names its `env.json` in `GONOGO_REAL_PLANE`. Without them these tests say
+//! that they did not run.
+
+mod cluster;
 
 use std::sync::Arc;
 

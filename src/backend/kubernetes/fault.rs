@@ -52,14 +52,7 @@ pub(super) fn refused(
     let status: Option<Status> = serde_json::from_slice(body)
         .ok()
         .filter(|status: &Status| status.kind == "Status");
-    let causes = status
-        .as_ref()
-        .and_then(|status| status.details.as_ref())
-        .and_then(|details| details.causes.as_ref())
-        .is_some_and(|causes| !causes.is_empty());
-    // The server does not say which operation of a patch did not apply; only a
-    // schema violation comes with causes. Ours can only fail at a test.
-    let moved = code == StatusCode::UNPROCESSABLE_ENTITY && asked == Asked::TestedPatch && !causes;
+    let moved = code == StatusCode::UNPROCESSABLE_ENTITY && has_moved(status.as_ref(), asked);
     let kind = if moved {
         ErrorKind::Conflict
     } else {
@@ -91,6 +84,26 @@ pub(super) fn refused(
     let words: String = words.chars().take(WORDS).collect();
     BackendError::new(kind, Clean::line(&format!("could not {doing}: {words}")))
         .after(retry_after(headers, now).or(told))
+}
+
+/// Whether a 422 says that the object is not the one seen.
+///
+/// The server does not say which operation of a JSON patch did not apply, and
+/// ours can only fail at a test; a schema violation comes with causes. A merge
+/// patch that names another uid violates one: uids never change.
+fn has_moved(status: Option<&Status>, asked: Asked) -> bool {
+    let causes = status
+        .and_then(|status| status.details.as_ref())
+        .and_then(|details| details.causes.as_deref())
+        .unwrap_or_default();
+    let is_uid = |cause: &serde_json::Value| {
+        cause.get("field").and_then(serde_json::Value::as_str) == Some("metadata.uid")
+    };
+    match asked {
+        Asked::TestedPatch => causes.is_empty(),
+        Asked::Patch => causes.iter().any(is_uid),
+        Asked::Read => false,
+    }
 }
 
 fn kind(code: StatusCode) -> ErrorKind {
@@ -175,6 +188,14 @@ mod tests {
             Asked::TestedPatch,
             ErrorKind::Rejected,
             "Rollout.argoproj.io \"ranker\" is invalid: spec.paused: Invalid value: \"string\"",
+        );
+        // As Kubernetes 1.34 answers a merge patch that names another uid.
+        check(
+            422,
+            r#"{"kind":"Status","message":"metadata.uid: field is immutable","reason":"Invalid","details":{"causes":[{"reason":"FieldValueInvalid","field":"metadata.uid"}]}}"#,
+            Asked::Patch,
+            ErrorKind::Conflict,
+            "it is no longer what was shown (its uid, revision or step changed)",
         );
         check(
             422,

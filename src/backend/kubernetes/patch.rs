@@ -243,7 +243,7 @@ pub(super) fn check(order: &RolloutOrder, has_status: bool) -> Clean {
     );
     let merges = matches!(order.action, RolloutAction::Nudge { .. }) || (is_status && !has_status);
     match order.target.kind {
-        _ if merges => "same object (uid), else 409".into(),
+        _ if merges => "same object (uid), else 409 or 422".into(),
         TargetKind::Rollout if tests_step(&order.action) && order.seen.step.is_some() => {
             "same object (uid), revision (pod hash) and step, else 422".into()
         }
@@ -252,7 +252,7 @@ pub(super) fn check(order: &RolloutOrder, has_status: bool) -> Clean {
             RolloutAction::Resume => {
                 "same object (uid) and template of the shown revision, else 422".into()
             }
-            RolloutAction::Restart { .. } => "same object (uid), else 409".into(),
+            RolloutAction::Restart { .. } => "same object (uid), else 409 or 422".into(),
             _ => "same object (uid), else 422".into(),
         },
     }

@@ -96,7 +96,9 @@ impl View {
             Change::Spoilt(kind, broken) => self.spoilt(kind, &broken, now),
             Change::Gone(kind, uid) => self.remove(kind, &uid),
             Change::Alive(kind, at) => {
-                if kind == kind.family().primary() {
+                let family = kind.family();
+                let is_told = self.is_complete(family) && !self.full.contains_key(&family);
+                if kind == family.primary() && is_told {
                     let scope = self.scope(kind);
                     self.ready.push(told(scope, false, Basis::Told, at));
                 }

@@ -34,7 +34,7 @@ use crate::support::setup::setup;
 
 const TOKEN: &str = "planted-cluster-token-1";
 /// Nothing on this machine takes longer.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 fn target(kind: TargetKind, name: &str) -> TargetId {
     TargetId {
@@ -72,9 +72,9 @@ fn catalog(targets: &[TargetId]) -> Catalog {
 }
 
 /// A backend with the kubeconfig it reads.
-struct Bench {
-    backend: Backend,
-    folder: Arc<TempDir>,
+pub(crate) struct Bench {
+    pub(crate) backend: Backend,
+    pub(crate) folder: Arc<TempDir>,
 }
 
 /// A backend for the server at `url` with limits of 300 ms.
@@ -107,7 +107,7 @@ fn bench_with(url: &str, token: &str, setup: &Setup, settings: &str) -> Bench {
     }
 }
 
-fn build(section: &str, setup: &Setup) -> Result<Backend, toml::de::Error> {
+pub(crate) fn build(section: &str, setup: &Setup) -> Result<Backend, toml::de::Error> {
     let section = toml::de::ValueDeserializer::parse(section)?;
     factory().build(BackendId::new("prod"), section, setup)
 }
@@ -119,7 +119,7 @@ fn factory() -> &'static dyn Factory {
 
 impl Bench {
     /// Starts the stream whose scope starts so.
-    fn run(&mut self, part: &str) -> Running {
+    pub(crate) fn run(&mut self, part: &str) -> Running {
         let place = self.backend.feeds.iter().position(|feed| match feed {
             Feed::Stream(stream) => stream.scope().part.starts_with(part),
             Feed::Poll(_) => false,
@@ -130,13 +130,13 @@ impl Bench {
         run(stream, self.folder.clone())
     }
 
-    async fn send(&self, order: &RolloutOrder) -> Result<Receipt, BackendError> {
+    pub(crate) async fn send(&self, order: &RolloutOrder) -> Result<Receipt, BackendError> {
         let controls = self.backend.controls.rollout.clone().unwrap();
         timeout(DEADLINE, controls.send(order)).await.unwrap()
     }
 }
 
-fn order(target: &TargetId, action: RolloutAction, seen: RolloutSeen) -> RolloutOrder {
+pub(crate) fn order(target: &TargetId, action: RolloutAction, seen: RolloutSeen) -> RolloutOrder {
     RolloutOrder {
         target: target.clone(),
         action,
@@ -145,9 +145,9 @@ fn order(target: &TargetId, action: RolloutAction, seen: RolloutSeen) -> Rollout
 }
 
 /// A stream at work.
-struct Running {
-    told: mpsc::Receiver<Observation>,
-    focus: watch::Sender<Focus>,
+pub(crate) struct Running {
+    pub(crate) told: mpsc::Receiver<Observation>,
+    pub(crate) focus: watch::Sender<Focus>,
     task: JoinHandle<Result<(), BackendError>>,
     #[expect(dead_code, reason = "it lives as long as the stream reads it")]
     folder: Arc<TempDir>,
@@ -173,11 +173,11 @@ fn run(mut stream: Box<dyn Stream>, folder: Arc<TempDir>) -> Running {
 
 impl Running {
     /// The next observation; panics when the stream ends or says nothing.
-    async fn next(&mut self) -> Observation {
+    pub(crate) async fn next(&mut self) -> Observation {
         timeout(DEADLINE, self.told.recv()).await.unwrap().unwrap()
     }
 
-    async fn next_batch(&mut self) -> Batch {
+    pub(crate) async fn next_batch(&mut self) -> Batch {
         loop {
             if let Observation::Batch(batch) = self.next().await {
                 return batch;
@@ -186,7 +186,7 @@ impl Running {
     }
 
     /// Reads on until a rollout is as wanted.
-    async fn until(&mut self, wanted: impl Fn(&Rollout) -> bool) -> (Rollout, Batch) {
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&Rollout) -> bool) -> (Rollout, Batch) {
         let reading = async {
             loop {
                 let batch = self.next_batch().await;
@@ -205,7 +205,7 @@ impl Running {
     }
 }
 
-fn rollouts(batch: &Batch) -> Vec<Rollout> {
+pub(crate) fn rollouts(batch: &Batch) -> Vec<Rollout> {
     batch
         .facts
         .iter()

@@ -8,6 +8,7 @@ field.
 import json
 import time
 
+from support.adapters import adapters
 from support.bench import ROOT, expect, same
 from support.cluster import Cluster, kubectl_checks, plugin_checks
 from support.objects import DEPLOYMENT_PATH, ROLLOUT_PATH, deployment, rollout
@@ -65,6 +66,7 @@ def lane(bench):
         "rollout": NAME,
     }
     official(bench, bench.folder, "plane-ends", {"kubernetes": end})
+    adapters(bench, "cluster", {"GONOGO_REAL_PLANE": str(plane.folder / "env.json")})
     for row in refusals():
         with bench.check(f"still so: {row['file']}"):
             compare(plane, row)

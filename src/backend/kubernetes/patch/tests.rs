@@ -283,7 +283,7 @@ fn the_check_is_said_in_words() {
     );
     assert_eq!(
         words(TargetKind::Rollout, RolloutAction::Abort, false),
-        "same object (uid), else 409"
+        "same object (uid), else 409 or 422"
     );
 }
 

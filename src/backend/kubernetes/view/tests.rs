@@ -94,6 +94,8 @@ fn nothing_is_told_before_every_list_has_answered_once() {
         listed(Kind::RolloutSets, 9, vec![set("ranker-b", "u1", "b")]),
         at(11),
     );
+    // A watch that opens early is no answer yet.
+    view.apply(Change::Alive(Kind::Rollouts, at(11)), at(11));
     assert!(!view.has_news());
     view.apply(listed(Kind::AnalysisRuns, 9, Vec::new()), at(12));
     let news = view.news(at(12));
