@@ -1,6 +1,6 @@
 """The official client libraries against the addresses in a JSON file.
 
-    python official.py ENDPOINTS KIND …       KIND: kubernetes mlflow prometheus github
+    python official.py ENDPOINTS KIND …       KIND: kubernetes mlflow prometheus github github_acts
 
 Prints one JSON object a line: the check's sentence, and null or why it failed.
 The file holds an object per kind with `url`, `token` and the names a client
@@ -247,7 +247,50 @@ def with_github(end):
         expect(0 < remaining <= limit, f"{remaining} of {limit}")
 
 
-KINDS = {"kubernetes": with_kubernetes, "mlflow": with_mlflow, "prometheus": with_prometheus, "github": with_github}
+def with_github_acts(end):
+    from github import Auth, Github, GithubException
+
+    client = Github(auth=Auth.Token(end["token"]), base_url=end["url"], retry=None, seconds_between_requests=0, seconds_between_writes=0)
+    repo = client.get_repo(end["repo"])
+    path = f"{repo.url}/actions/runs/{end['run_id']}/pending_deployments"
+
+    def waiting():
+        return repo.requester.requestJsonAndCheck("GET", path)[1]
+
+    with check("github: the waiting environment is approved, and nothing waits any more"):
+        mine = [item["environment"]["id"] for item in waiting() if item["current_user_can_approve"]]
+        expect(mine, "nothing waits for this token")
+        body = {"environment_ids": mine, "state": "approved", "comment": "seen"}
+        _, told = repo.requester.requestJsonAndCheck("POST", path, input=body)
+        expect(told, "no deployments came back")
+        still = [item["environment"]["id"] for item in waiting()]
+        expect(not set(mine) & set(still), f"still waiting: {still}")
+        _, history = repo.requester.requestJsonAndCheck("GET", f"{repo.url}/actions/runs/{end['run_id']}/approvals")
+        same(history[0]["state"], "approved", "newest approval")
+    with check("github: a run is cancelled and started again as a second attempt"):
+        run = repo.get_workflow_run(int(end["run_id"]))
+        attempt = run.run_attempt
+        expect(run.cancel(), "cancel was refused")
+        until(lambda: repo.get_workflow_run(run.id).status == "completed", 60, "cancelled")
+        expect(run.rerun(), "rerun was refused")
+        until(lambda: repo.get_workflow_run(run.id).run_attempt == attempt + 1, 60, "a new attempt")
+    with check("github: a workflow that takes no inputs is dispatched, or says it cannot be"):
+        try:
+            repo.get_workflow(end["workflow"]).create_dispatch(repo.default_branch, throw=True)
+        except GithubException as refused:
+            same(refused.status, 422, "status")
+
+
+def until(ready, seconds, what):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if ready():
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"not seen within {seconds} s: {what}")
+
+
+KINDS = {"kubernetes": with_kubernetes, "mlflow": with_mlflow, "prometheus": with_prometheus, "github": with_github, "github_acts": with_github_acts}
 
 
 def main():

@@ -262,7 +262,7 @@ def eventually(what, seconds, ready):
 def _reason(why):
     text = str(why) or type(why).__name__
     kind = "" if isinstance(why, Failed) else f"{type(why).__name__}: "
-    return kind + text.replace("\n", "\n       ")[:3000]
+    return (kind + text)[:1500].replace("\n", "\n       ")
 
 
 def _too_long(limit):
