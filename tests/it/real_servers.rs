@@ -3,9 +3,11 @@
 //! `tests/real/run mlflow prometheus` starts them and names them in
 //! `GONOGO_REAL_MLFLOW` (with a model in `GONOGO_REAL_MODEL`, versions 1 to 3,
 //! champion 1) and `GONOGO_REAL_PROMETHEUS` (scraping two tracks); the plane's
-//! lane names its `env.json` in `GONOGO_REAL_PLANE`. Without them these tests say
-//! that they did not run.
+//! lane names its `env.json` in `GONOGO_REAL_PLANE` and the source of its
+//! controller in `GONOGO_REAL_ARGO_SOURCE`. Without them these tests say that
+//! they did not run.
 
+mod argo;
 mod cluster;
 
 use std::sync::Arc;

@@ -200,6 +200,39 @@ async fn what_we_may_not_list_is_told_and_the_rest_works_on() {
 }
 
 #[tokio::test]
+async fn crates_trap_3_one_malformed_object_does_not_break_the_list() {
+    let server = Script::start(|seen| {
+        if seen.target.contains("watch=1") {
+            return Reply::Hang;
+        }
+        let items = if seen.path().ends_with("/rollouts") {
+            json!([
+                {"metadata": {"name": "odd", "namespace": "recsys", "uid": "u1"}, "spec": {"replicas": "three"}},
+                {"metadata": {"name": "ranker", "namespace": "recsys", "uid": "u2"}},
+            ])
+        } else {
+            json!([])
+        };
+        Reply::json(200, &json!({"metadata": {"resourceVersion": "5"}, "items": items}))
+    })
+    .await;
+    let mut running = ranker_bench(&server.url()).run("rollouts");
+    let Observation::Failure(failure) = running.next().await else {
+        panic!("the malformed one is told first");
+    };
+    assert_eq!(failure.kind, ErrorKind::Malformed);
+    assert_eq!(failure.scope.part, "rollouts recsys/odd");
+    let batch = running.next_batch().await;
+    let told = super::rollouts(&batch);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].id.name, "ranker");
+    assert!(
+        !batch.complete,
+        "it cannot speak for what it could not read"
+    );
+}
+
+#[tokio::test]
 async fn a_cluster_without_argo_rollouts_has_none() {
     let server = Script::start(|seen| {
         if seen.target.contains("watch=1") {

@@ -36,7 +36,7 @@ const TOKEN: &str = "planted-cluster-token-1";
 /// Nothing on this machine takes longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-fn target(kind: TargetKind, name: &str) -> TargetId {
+pub(crate) fn target(kind: TargetKind, name: &str) -> TargetId {
     TargetId {
         backend: BackendId::new("prod"),
         kind,
@@ -78,7 +78,7 @@ pub(crate) struct Bench {
 }
 
 /// A backend for the server at `url` with limits of 300 ms.
-fn bench(url: &str, token: &str, targets: &[TargetId]) -> Bench {
+pub(crate) fn bench(url: &str, token: &str, targets: &[TargetId]) -> Bench {
     bench_with(
         url,
         token,

@@ -9,7 +9,7 @@ import json
 import time
 
 from support.adapters import adapters
-from support.bench import ROOT, expect, same
+from support.bench import ROOT, expect, run, same
 from support.cluster import Cluster, kubectl_checks, plugin_checks
 from support.objects import DEPLOYMENT_PATH, ROLLOUT_PATH, deployment, rollout
 from support.official import official
@@ -67,9 +67,19 @@ def lane(bench):
     }
     official(bench, bench.folder, "plane-ends", {"kubernetes": end})
     adapters(bench, "cluster", {"GONOGO_REAL_PLANE": str(plane.folder / "env.json")})
+    adapters(bench, "argo", {"GONOGO_REAL_ARGO_SOURCE": argo_source()})
     for row in refusals():
         with bench.check(f"still so: {row['file']}"):
             compare(plane, row)
+
+
+def argo_source():
+    """The source the controller was built from, in Go's module cache."""
+    module = "github.com/argoproj/argo-rollouts"
+    tools = ROOT / "tests" / "real" / "controlplane" / "plane-tools"
+    code, told, trouble = run("go", "mod", "download", "-json", module, cwd=tools, timeout=300)
+    expect(code == 0, trouble)
+    return json.loads(told)["Dir"]
 
 
 def refusals():
