@@ -15,8 +15,10 @@
 
 pub mod app;
 pub mod backend;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod report;
 pub mod sim;
 pub mod store;

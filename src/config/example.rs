@@ -22,9 +22,9 @@ const HEAD: &str = "\
 ";
 
 const REST: &str = r#"
-# ── environments ──────────────────────────────────────────────────────────────
-# Where releases go. `critical` starts the cockpit in BRAKE and forbids going
-# past HOLD or NO-GO unless the policy allows it.
+## ── environments ──────────────────────────────────────────────────────────────
+## Where releases go. `critical` starts the cockpit in BRAKE and forbids going
+## past HOLD or NO-GO unless the policy allows it.
 
 # [environment.staging]
 # backend = "prod"
@@ -34,9 +34,9 @@ const REST: &str = r#"
 # critical = true
 # mode = "rw"                               # "ro": nothing acts here
 
-# ── services ──────────────────────────────────────────────────────────────────
-# What has releases. The names of backends, environments and policies are those
-# of the sections around.
+## ── services ──────────────────────────────────────────────────────────────────
+## What has releases. The names of backends, environments and policies are those
+## of the sections around.
 
 # [service.recsys]
 # run = { backend = "gh", repo = "acme/recsys", workflow = "ml-cicd.yml", branch = "main" }
@@ -66,8 +66,8 @@ const REST: &str = r#"
 # # aggregate = "max"                       # max, min, sum or mean, when a query gives several series
 # range = "30m"                             # how much time the chart shows
 
-# ── policies ──────────────────────────────────────────────────────────────────
-# What a release must answer. `class` is a column of the strip: A L F X D Q S I.
+## ── policies ──────────────────────────────────────────────────────────────────
+## What a release must answer. `class` is a column of the strip: A L F X D Q S I.
 
 # [policy.prod-high]
 # override = "never"                        # or "allowed": past HOLD or NO-GO with name and reason
@@ -125,9 +125,9 @@ pub fn text() -> String {
         "\nmode = \"{}\"        # \"ro\": nothing acts; \"brake\": only hold, abort, roll back and reject\n\
          # ledger = \"PATH\"  # default: ledger.jsonl in the state folder ($XDG_STATE_HOME/gonogo)\n\
          \n[ui]\n\
-         theme = \"{}\"     # dark, light, high-contrast, colour-blind, mono\n\
+         theme = \"{}\"     # dark, light, contrast, colour-blind, mono\n\
          ascii = {}      # only ASCII signs\n\
-         \n# ── backends ──────────────────────────────────────────────────────────────────\n",
+         \n## ── backends ──────────────────────────────────────────────────────────────────\n",
         mode_name(Mode::ReadWrite),
         ui.theme.name(),
         ui.ascii,
@@ -135,10 +135,24 @@ pub fn text() -> String {
     .expect("writing to a string cannot fail");
     for factory in REGISTRY {
         text.push('\n');
-        text.push_str(factory.example().trim_end());
-        text.push('\n');
+        text.push_str(&commented(factory.example()));
     }
     text.push_str(REST);
+    text
+}
+
+/// A section with every line commented out; one that is so already stays.
+fn commented(section: &str) -> String {
+    let section = section.trim();
+    let already = section.starts_with('#');
+    let mut text = String::with_capacity(section.len());
+    for line in section.lines() {
+        if !already {
+            text.push_str(if line.is_empty() { "#" } else { "# " });
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
     text
 }
 

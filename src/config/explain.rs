@@ -158,7 +158,7 @@ fn mask(key: &str, text: &str) -> String {
 }
 
 /// An address without the user name and password in it.
-pub(super) fn without_user(text: &str) -> String {
+pub fn without_user(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {

@@ -93,6 +93,7 @@ pub(super) struct Metric {
     pub(super) canary: Spanned<String>,
     pub(super) stable: Option<Spanned<String>>,
     pub(super) traffic: Option<Spanned<String>>,
+    #[serde(default)]
     pub(super) unit: String,
     pub(super) aggregate: Option<Spanned<String>>,
     #[serde(default, deserialize_with = "duration")]

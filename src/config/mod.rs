@@ -17,7 +17,7 @@ mod queries;
 mod read;
 mod resolve;
 mod service;
-mod suggest;
+pub mod suggest;
 mod written;
 
 use std::{path::PathBuf, sync::Arc};
@@ -69,8 +69,8 @@ pub enum Theme {
     Dark,
     /// For light terminals.
     Light,
-    /// Strong contrast.
-    HighContrast,
+    /// Few, strong colours.
+    Contrast,
     /// Told apart without red and green.
     ColourBlind,
     /// No colours.
@@ -82,7 +82,7 @@ impl Theme {
     pub const ALL: [Self; 5] = [
         Self::Dark,
         Self::Light,
-        Self::HighContrast,
+        Self::Contrast,
         Self::ColourBlind,
         Self::Mono,
     ];
@@ -92,7 +92,7 @@ impl Theme {
         match self {
             Self::Dark => "dark",
             Self::Light => "light",
-            Self::HighContrast => "high-contrast",
+            Self::Contrast => "contrast",
             Self::ColourBlind => "colour-blind",
             Self::Mono => "mono",
         }

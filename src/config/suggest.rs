@@ -2,10 +2,7 @@
 
 /// The known name nearest to what was written, if one is near enough to be
 /// what was meant.
-pub(super) fn nearest<'a>(
-    written: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Of a letter or two any other is near, and none is meant.
     let limit = written.chars().count() / 3;
     known

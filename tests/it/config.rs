@@ -75,7 +75,10 @@ fn the_example_is_the_one_the_code_writes_and_its_global_keys_are_the_defaults()
         fs::write(path, example::text()).unwrap();
     }
     let text = fs::read_to_string(path).unwrap();
-    assert_eq!(text, example::text(), "run with UPDATE_DOCS=1");
+    assert!(
+        text == example::text(),
+        "out of date: run with UPDATE_DOCS=1"
+    );
     let (written, default) = (parse(&text).unwrap(), parse("").unwrap());
     assert_eq!(written.mode, default.mode);
     assert_eq!(written.ui, default.ui);
@@ -126,4 +129,119 @@ fn a_file_that_is_not_there_says_how_to_make_one() {
         "{text}"
     );
     assert!(text.contains("gonogo init"), "{text}");
+}
+
+/// The example as it would be with nothing commented out.
+fn everything() -> String {
+    let text = example::text();
+    let (head, rest) = text.split_once("## ── backends").unwrap();
+    let rest = example::uncommented(&format!("## ── backends{rest}"));
+    format!("{head}{rest}")
+}
+
+#[test]
+fn every_section_of_the_example_is_built_once_and_all_fit_together() {
+    let config = parse(&everything()).unwrap_or_else(|problems| panic!("{problems}"));
+    let built: Vec<&str> = config.backends.iter().map(|backend| backend.kind).collect();
+    for factory in gonogo::backend::REGISTRY {
+        assert!(
+            built.contains(&factory.kind()),
+            "{} is not built",
+            factory.kind()
+        );
+    }
+    let service = config.catalog.services.values().next().unwrap();
+    assert_eq!(service.places.len(), 2);
+    assert_eq!(service.metrics.len(), 2, "one per metric and place");
+    assert!(
+        service.metrics[0].canary.contains("ns=\"recsys"),
+        "{}",
+        service.metrics[0].canary
+    );
+    assert_eq!(
+        config.catalog.policies.values().next().unwrap().gates.len(),
+        4
+    );
+    assert_eq!(config.remarks, Vec::<gonogo::domain::text::Clean>::new());
+}
+
+#[test]
+fn a_policy_may_be_gone_past_unless_it_or_a_critical_environment_says_never() {
+    let text = everything();
+    let allowed = |text: &str| {
+        let config = parse(text).unwrap_or_else(|problems| panic!("{problems}"));
+        config
+            .catalog
+            .policies
+            .values()
+            .next()
+            .unwrap()
+            .override_allowed
+    };
+    let silent: String = text
+        .lines()
+        .filter(|line| !line.starts_with("override"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(!allowed(&text));
+    assert!(!allowed(&silent), "prod-eu is critical");
+    assert!(allowed(
+        &silent.replace("critical = true", "critical = false")
+    ));
+    assert!(allowed(
+        &text.replace("override = \"never\"", "override = \"allowed\"")
+    ));
+}
+
+#[test]
+fn the_digest_speaks_of_what_is_meant_and_not_of_credentials() {
+    let text = everything();
+    let digest = |text: &str| {
+        parse(text)
+            .unwrap_or_else(|problems| panic!("{problems}"))
+            .catalog
+            .digest
+            .clone()
+    };
+    assert_eq!(
+        digest(&text),
+        digest(&text.replace("# What releases", "# Which releases"))
+    );
+    assert_ne!(
+        digest(&text),
+        digest(&text.replace("above = 250", "above = 251"))
+    );
+    assert!(digest(&text).starts_with("sha256:"));
+}
+
+#[test]
+fn explain_shows_every_value_with_its_line_and_no_credential() {
+    let text = everything();
+    let config = parse(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let of = |key: &str| config.settings.iter().find(|it| it.key == *key).unwrap();
+    let policy = of("service.recsys.policy");
+    let line = text
+        .lines()
+        .position(|line| line.starts_with("policy = "))
+        .unwrap()
+        + 1;
+    assert_eq!(
+        (policy.value.as_str(), &policy.origin),
+        ("\"prod-high\"", &Origin::File { line })
+    );
+    assert_eq!(of("backend.gh.token").value, "\"cmd:gh …\"");
+    assert_eq!(of("environment.staging.critical").origin, Origin::Default);
+}
+
+#[test]
+fn a_family_a_backend_does_not_have_is_named() {
+    let text = everything().replace(
+        "model = { backend = \"mlflow\"",
+        "model = { backend = \"gh\"",
+    );
+    let problems = parse(&text).err().unwrap().to_string();
+    assert!(
+        problems.contains("backend `gh` (github_actions) has no registered models"),
+        "{problems}"
+    );
 }

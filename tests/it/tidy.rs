@@ -71,7 +71,7 @@ fn only_one_place_reads_the_environment_and_one_the_clock() {
     for (file, text) in sources() {
         if file.starts_with("src") {
             for (word, place) in [
-                ("env::var", "src/config/env.rs"),
+                ("std::env::var", "src/config/env.rs"),
                 ("Utc::now", "src/app/clock.rs"),
             ] {
                 assert!(

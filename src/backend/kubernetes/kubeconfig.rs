@@ -59,6 +59,29 @@ pub(super) async fn access(
     Ok(Access { config, expires })
 }
 
+/// The names of all contexts, and which one is the current.
+///
+/// # Errors
+///
+/// [`ErrorKind::Configuration`] when there is no kubeconfig or it cannot be read.
+pub(super) async fn contexts(
+    settings: &Settings,
+    base: &Path,
+    env: &Env,
+) -> Result<(Vec<Clean>, Option<Clean>), BackendError> {
+    let paths = paths(settings, base, env)?;
+    let kubeconfig = tokio::task::spawn_blocking(move || read(&paths))
+        .await
+        .map_err(|_| trouble("reading the kubeconfig was interrupted"))??;
+    let names = kubeconfig
+        .contexts
+        .iter()
+        .map(|context| Clean::name(&context.name))
+        .collect();
+    let current = kubeconfig.current_context.as_deref().map(Clean::name);
+    Ok((names, current))
+}
+
 fn trouble(words: &str) -> BackendError {
     BackendError::new(ErrorKind::Configuration, Clean::line(words))
 }

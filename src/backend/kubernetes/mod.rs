@@ -17,6 +17,7 @@ mod analysis;
 mod client;
 mod command;
 mod deployments;
+pub mod discover;
 mod encode;
 mod exec;
 mod fault;

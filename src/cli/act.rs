@@ -1,0 +1,514 @@
+//! Commands that act: wait for facts, propose, show, agree, submit, see.
+//!
+//! The plan that is printed is the plan that is submitted. What has to be
+//! agreed to depends on it: a brake needs a yes, a throttle a GO as well, a bend
+//! a reason.
+
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    cli::{
+        Stop,
+        args::{Act, Command},
+        exit::Exit,
+        output::{self, Out},
+        session::{self, Session},
+    },
+    domain::{
+        action::{Preview, Subject},
+        id::{BackendId, PlanId},
+        text::Clean,
+    },
+    engine::{
+        clear::{self, Consent, Refusal},
+        plan::{Ask, Class, Plan, Verb},
+        propose::propose,
+        world::{LaneId, StepState, World},
+    },
+    report::{self, SCHEMA, words},
+};
+
+/// Letters that are asked for: none that looks like another.
+const LETTERS: [char; 13] = [
+    'a', 'b', 'c', 'e', 'g', 'm', 'p', 's', 'u', 'v', 'w', 'x', 'z',
+];
+/// A roll back also moves the alias, so it waits this long for the registry.
+const REGISTRY: Duration = Duration::from_secs(5);
+
+/// What somebody asks for.
+pub(super) struct Wanted {
+    verb: Verb,
+    act: Act,
+    to: Option<Clean>,
+    gate: Option<Clean>,
+    dispatch: Option<(Clean, Vec<(Clean, Clean)>)>,
+    full: bool,
+}
+
+/// The verb of a command; `None` for one that does not act.
+pub(super) fn wanted(command: Command) -> Option<Wanted> {
+    let plain = |verb, act| Wanted {
+        verb,
+        act,
+        to: None,
+        gate: None,
+        dispatch: None,
+        full: false,
+    };
+    Some(match command {
+        Command::Hold(act) => plain(Verb::Hold, act),
+        Command::Continue(act) => plain(Verb::Continue, act),
+        Command::Skip(act) => plain(Verb::Skip, act),
+        Command::Abort(act) => plain(Verb::Abort, act),
+        Command::Retry(act) => plain(Verb::Retry, act),
+        Command::Cancel(act) => plain(Verb::Cancel, act),
+        Command::Restart(act) => plain(Verb::Restart, act),
+        Command::Approve(answer) => Wanted {
+            gate: answer.gate.as_deref().map(Clean::name),
+            ..plain(Verb::Approve, answer.act)
+        },
+        Command::Reject(answer) => Wanted {
+            gate: answer.gate.as_deref().map(Clean::name),
+            ..plain(Verb::Reject, answer.act)
+        },
+        Command::Promote(promote) => Wanted {
+            full: promote.full,
+            ..plain(Verb::Promote, promote.act)
+        },
+        Command::Rollback(rollback) => Wanted {
+            to: rollback.to.as_deref().map(Clean::name),
+            ..plain(Verb::RollBack, rollback.act)
+        },
+        Command::Rerun(rerun) => {
+            let verb = if rerun.all {
+                Verb::RerunAll
+            } else {
+                Verb::RerunFailed
+            };
+            plain(verb, rerun.act)
+        }
+        Command::Dispatch(dispatch) => Wanted {
+            dispatch: Some((
+                Clean::name(&dispatch.reference),
+                dispatch
+                    .inputs
+                    .iter()
+                    .map(|(name, value)| (Clean::name(name), Clean::block(value)))
+                    .collect(),
+            )),
+            ..plain(Verb::Dispatch, dispatch.act)
+        },
+        Command::Status(_)
+        | Command::Check(_)
+        | Command::Watch(_)
+        | Command::Logs(_)
+        | Command::Audit(_)
+        | Command::Doctor(_)
+        | Command::Init(_)
+        | Command::Config(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Demo(_) => return None,
+    })
+}
+
+pub(super) async fn act(
+    session: &mut Session,
+    wanted: &Wanted,
+    out: &mut Out,
+) -> Result<Exit, Stop> {
+    let act = &wanted.act;
+    let lane = session::lane(&session.catalog, &act.service, act.env.as_deref())?;
+    let ask = Ask {
+        to: wanted.to.clone(),
+        environment: wanted.gate.clone(),
+        dispatch: wanted.dispatch.clone(),
+        reason: act.reason.as_deref().map(Clean::block),
+        ..Ask::new(wanted.verb, lane.clone())
+    };
+    wait_for_facts(session, &ask, act.timeout).await;
+    let world = session.handle.world();
+    needs_full(&world, wanted, &lane)?;
+    let plan = match propose(&world, &ask, session.handle.now()) {
+        Ok(plan) => plan,
+        Err(refusal) => return unplanned(session, &world, &ask, &refusal, act, out),
+    };
+    let shown = Shown::of(session, &world, plan);
+    if act.dry_run {
+        return Ok(shown.dry_run(session, &world, act, out));
+    }
+    if !act.json.json {
+        out.lines(shown.lines());
+    }
+    let consent = shown.agree(act, out)?;
+    match session
+        .handle
+        .submit(&shown.plan, session.mode, &consent)
+        .await
+    {
+        Ok(id) => Ok(shown.follow(session, &id, act, out).await?),
+        Err(refusal) => Ok(shown.refused(&refusal, act, out)),
+    }
+}
+
+/// Waits for what the plan will be made of. A brake waits for its target's own
+/// backend and for no other; it goes as soon as there is something to send.
+async fn wait_for_facts(session: &mut Session, ask: &Ask, most: Duration) {
+    let all = session.backends_of(std::slice::from_ref(&ask.lane));
+    let own = own_backend(session, ask);
+    match ask.verb.class() {
+        Class::Brake => {
+            let until = Instant::now() + most;
+            let now = session.handle.now();
+            let mut worlds = session.handle.worlds();
+            let plannable = |world: &World| {
+                !matches!(
+                    propose(world, ask, now),
+                    Err(Refusal::NoTarget(_) | Refusal::NothingToDo(_))
+                )
+            };
+            if ask.verb == Verb::RollBack {
+                let registry = all.iter().filter(|id| is_registry(session, id)).cloned();
+                let both: BTreeSet<BackendId> = registry.chain(own.clone()).collect();
+                session.wait_for(&both, most.min(REGISTRY)).await;
+            }
+            let own: BTreeSet<BackendId> = own.into_iter().collect();
+            tokio::select! {
+                _ = timeout_at(until, worlds.wait_for(|world| plannable(world))) => {}
+                _ = session.wait_for(&own, most) => {}
+            }
+        }
+        Class::Neutral | Class::Throttle | Class::Bend => {
+            session.wait_for(&all, most).await;
+        }
+    }
+}
+
+/// The backend of what the verb acts on.
+fn own_backend(session: &Session, ask: &Ask) -> Option<BackendId> {
+    let (service, environment) = &ask.lane;
+    let service = session.catalog.services.get(service)?;
+    if ask.verb == Verb::Reject {
+        return service.run.as_ref().map(|run| run.backend.clone());
+    }
+    let place = service
+        .places
+        .iter()
+        .find(|place| place.environment == *environment)?;
+    Some(place.target.backend.clone())
+}
+
+fn is_registry(session: &Session, id: &BackendId) -> bool {
+    let models = session
+        .catalog
+        .services
+        .values()
+        .filter_map(|service| service.model.as_ref());
+    models.into_iter().any(|model| model.model.backend == *id)
+}
+
+/// In Argo's own tools "promote" means one step; here it means all of them.
+fn needs_full(world: &World, wanted: &Wanted, lane: &LaneId) -> Result<(), Stop> {
+    if wanted.verb != Verb::Promote || wanted.full {
+        return Ok(());
+    }
+    let rollout = world
+        .lanes
+        .get(lane)
+        .and_then(|row| world.rollouts.get(&row.target));
+    match rollout {
+        Some(rollout) if rollout.has_canary() && !rollout.is_fully_promoted() => Err(Stop::new(
+            Exit::Usage,
+            "a canary is running: `promote --full` skips its remaining steps, `continue` ends the present pause",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// There is no plan: it is so already, or nothing of the kind is there.
+fn unplanned(
+    session: &Session,
+    world: &World,
+    ask: &Ask,
+    refusal: &Refusal,
+    act: &Act,
+    out: &mut Out,
+) -> Result<Exit, Stop> {
+    if let Refusal::AlreadySo(why) = refusal {
+        if act.json.json {
+            out.json(&document(
+                Exit::Ok,
+                json!({ "outcome": "already so", "note": why.as_str() }),
+            ));
+        } else {
+            out.line(why);
+        }
+        return Ok(Exit::Ok);
+    }
+    // What is not there may only not have been told: then that is the reason.
+    let backend = own_backend(session, ask);
+    let state = backend.as_ref().and_then(|id| world.backends.get(id));
+    let missing = matches!(refusal, Refusal::NoTarget(_));
+    if let (true, Some(id), Some(trouble)) = (
+        missing,
+        &backend,
+        state.and_then(|state| state.trouble.as_ref()),
+    ) {
+        let message = format!(
+            "backend `{id}`: {}: {} ({})",
+            trouble.kind,
+            trouble.message,
+            trouble.kind.remedy()
+        );
+        return Err(Stop::new(Exit::Failed, message));
+    }
+    Err(Stop::new(Exit::from(refusal), refusal.to_string()))
+}
+
+fn document(exit: Exit, more: Value) -> Value {
+    let mut value = json!({ "schema": SCHEMA, "code": exit.code(), "word": exit.word() });
+    if let (Value::Object(members), Value::Object(more)) = (&mut value, more) {
+        members.extend(more);
+    }
+    value
+}
+
+/// A plan as it was shown.
+struct Shown {
+    plan: Plan,
+    previews: Vec<Preview>,
+    decision: Option<String>,
+}
+
+impl Shown {
+    fn of(session: &Session, world: &World, plan: Plan) -> Self {
+        let previews = plan
+            .steps
+            .iter()
+            .map(|step| session.handle.preview(&step.order))
+            .collect();
+        // A brake waited for no evidence, so what the gates say now is no news.
+        let decision = plan
+            .release
+            .as_ref()
+            .filter(|_| plan.class != Class::Brake)
+            .and_then(|release| world.decision(release, &plan.ask.lane.1))
+            .map(|decision| words::decision(decision));
+        Self {
+            plan,
+            previews,
+            decision,
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = report::plain::plan(&self.plan, &self.previews);
+        lines.extend(
+            self.decision
+                .as_ref()
+                .map(|decision| format!("  decision: {decision}")),
+        );
+        lines
+    }
+
+    fn json(&self) -> Value {
+        report::json::plan(&self.plan, &self.previews)
+    }
+
+    /// What would come of it, without doing it.
+    fn dry_run(&self, session: &Session, world: &World, act: &Act, out: &mut Out) -> Exit {
+        let consent = self.given(act);
+        let cleared = clear::clear(
+            world,
+            &self.plan,
+            session.mode,
+            &consent,
+            session.handle.now(),
+        );
+        let refusal = cleared.err();
+        let exit = refusal.as_ref().map_or(Exit::Ok, Exit::from);
+        let why = refusal.map(|refusal| refusal.to_string());
+        if act.json.json {
+            let more = json!({
+                "dry_run": true,
+                "plan": self.json(),
+                "refusal": why,
+            });
+            out.json(&document(exit, more));
+        } else {
+            out.lines(self.lines());
+            match why {
+                Some(why) => out.line(format!("dry run: would be refused: {why}")),
+                None => out.line("dry run: nothing was sent"),
+            }
+        }
+        exit
+    }
+
+    /// What the flags alone agree to.
+    fn given(&self, act: &Act) -> Consent {
+        let bend = act
+            .reason
+            .as_ref()
+            .filter(|_| act.overriding)
+            .map(|reason| (self.plan.release_label.clone(), Clean::block(reason)));
+        Consent {
+            warnings: act.accept_warnings,
+            bend,
+        }
+    }
+
+    /// What the person agrees to: by flags, or at the terminal.
+    fn agree(&self, act: &Act, out: &mut Out) -> Result<Consent, Stop> {
+        let given = self.given(act);
+        if act.yes {
+            return Ok(given);
+        }
+        if act.json.json || !output::is_interactive() {
+            return Err(Stop::new(
+                Exit::Refused,
+                "nothing was sent: without a terminal, say --yes",
+            ));
+        }
+        if self.plan.class == Class::Bend && given.bend.is_none() {
+            return self.agree_to_bend(act, out);
+        }
+        let letter = random_letter();
+        out.ask(format!(
+            "type {letter} and Enter to go ahead, anything else not: "
+        ));
+        match output::read_answer() {
+            Some(answer) if answer == letter.to_string() => {
+                // The warnings stand in the plan above.
+                Ok(Consent {
+                    warnings: true,
+                    ..given
+                })
+            }
+            Some(_) | None => Err(Stop::new(Exit::Refused, "nothing was sent")),
+        }
+    }
+
+    fn agree_to_bend(&self, act: &Act, out: &mut Out) -> Result<Consent, Stop> {
+        let name = &self.plan.release_label;
+        out.ask(format!(
+            "this goes past a rule: type the release's name {name} and Enter: "
+        ));
+        let typed = output::read_answer().unwrap_or_default();
+        let reason = match &act.reason {
+            Some(reason) => reason.clone(),
+            None => {
+                out.ask("and why: ");
+                output::read_answer().unwrap_or_default()
+            }
+        };
+        if typed != name.as_str() || reason.trim().is_empty() {
+            return Err(Stop::new(Exit::Refused, "nothing was sent"));
+        }
+        Ok(Consent {
+            warnings: true,
+            bend: Some((Clean::name(&typed), Clean::block(&reason))),
+        })
+    }
+
+    fn refused(&self, refusal: &Refusal, act: &Act, out: &mut Out) -> Exit {
+        let exit = Exit::from(refusal);
+        let by_hand: Vec<&str> = match refusal {
+            // It could be written down nowhere, so it is left to the person.
+            Refusal::NotWritten(_) => self.previews.iter().map(|it| it.command.as_str()).collect(),
+            _ => Vec::new(),
+        };
+        if act.json.json {
+            let more = json!({
+                "plan": self.json(),
+                "outcome": if exit == Exit::Ok { "already so" } else { "refused" },
+                "note": refusal.to_string(),
+                "by_hand": by_hand,
+            });
+            out.json(&document(exit, more));
+            return exit;
+        }
+        out.line(format!("refused: {refusal}"));
+        for command in by_hand {
+            out.line(format!("  by hand: {command}"));
+        }
+        exit
+    }
+
+    /// Waits for the end of what was set in motion, telling each step.
+    async fn follow(
+        &self,
+        session: &mut Session,
+        id: &PlanId,
+        act: &Act,
+        out: &mut Out,
+    ) -> Result<Exit, Stop> {
+        session.handle.look_at(|focus| {
+            for step in &self.plan.steps {
+                match step.order.subject() {
+                    Subject::Rollout(target) => focus.target = Some(target),
+                    Subject::Run(run) => focus.run = Some(run),
+                    Subject::Approval(approval) => focus.run = Some(approval.run),
+                    Subject::Pipeline(_) | Subject::Model(_) => {}
+                }
+            }
+        });
+        let mut told: Vec<String> = Vec::new();
+        loop {
+            let world = session.handle.world();
+            if let Some(record) = world.plans.get(id) {
+                for (number, step) in record.steps.iter().enumerate() {
+                    let progress = match &step.state {
+                        StepState::Waiting => continue,
+                        StepState::Sending { .. } => "going out",
+                        StepState::Answered { .. } if step.nudged_at.is_some() => {
+                            "accepted, not seen yet; the controller was made to look again"
+                        }
+                        StepState::Answered { .. } => "accepted, waiting to see it",
+                        StepState::Seen { .. } => "seen",
+                    };
+                    let line = format!("  {}. {progress}", number + 1);
+                    if !act.json.json && !told.contains(&line) {
+                        out.remark(&line);
+                        told.push(line);
+                    }
+                }
+                if let Some((_, outcome, note)) = &record.ended {
+                    let exit = Exit::from(*outcome);
+                    if act.json.json {
+                        let mut more = report::json::outcome(*outcome, note);
+                        if let Value::Object(members) = &mut more {
+                            members.insert("plan".to_owned(), self.json());
+                            members.insert("id".to_owned(), id.as_str().into());
+                        }
+                        out.json(&document(exit, more));
+                    } else if note.is_empty() {
+                        out.line(outcome.word());
+                    } else {
+                        out.line(format!("{}: {note}", outcome.word()));
+                    }
+                    return Ok(exit);
+                }
+            }
+            if !session.handle.changed().await {
+                return Err(Stop::new(
+                    Exit::Unsettled,
+                    "gonogo stopped before the effect was seen; the next start settles it by looking",
+                ));
+            }
+        }
+    }
+}
+
+fn random_letter() -> char {
+    let seed = RandomState::new().hash_one(std::process::id());
+    let index = usize::try_from(seed % 13).unwrap_or_default();
+    LETTERS.get(index).copied().unwrap_or('g')
+}

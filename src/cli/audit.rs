@@ -1,0 +1,224 @@
+//! `gonogo audit`: reading and checking the ledger.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::{
+    cli::{Stop, args::Audit, exit::Exit, output::Out},
+    report::{SCHEMA, plain, words},
+    store::{LedgerError, Reader, Record, Report, Seal, checkpoint::Checkpoint, verify},
+};
+
+pub(super) fn audit(ledger: &Path, args: &Audit, out: &mut Out) -> Result<Exit, Stop> {
+    match args {
+        Audit::Log {
+            service,
+            limit,
+            json,
+        } => {
+            let records = read(ledger)?;
+            let mut chosen: Vec<&Record> = records
+                .iter()
+                .filter(|record| {
+                    let of = record
+                        .service
+                        .as_ref()
+                        .map(crate::domain::id::ServiceName::as_str);
+                    service.is_none() || of == service.as_deref()
+                })
+                .collect();
+            chosen.drain(..chosen.len().saturating_sub(*limit));
+            Ok(log(&chosen, json.json, out))
+        }
+        Audit::Show { what, json } => {
+            let records = read(ledger)?;
+            let number = what.parse::<u64>().ok();
+            let chosen: Vec<&Record> = records
+                .iter()
+                .filter(|record| {
+                    Some(record.seq) == number
+                        || record
+                            .plan
+                            .as_ref()
+                            .is_some_and(|plan| plan.as_str() == what)
+                })
+                .collect();
+            show(&chosen, what, json.json, out)
+        }
+        Audit::Verify { checkpoint, json } => {
+            let kept = checkpoint
+                .clone()
+                .map(|(seq, hash)| Checkpoint { seq, hash });
+            let report = match verify(ledger, kept.as_ref()) {
+                Ok(report) => report,
+                // What cannot be read cannot be judged either way.
+                Err(error) => return Err(Stop::new(Exit::NotProven, error.to_string())),
+            };
+            Ok(verdict(&report, ledger, json.json, out))
+        }
+    }
+}
+
+fn read(ledger: &Path) -> Result<Vec<Record>, Stop> {
+    let trouble = |error: LedgerError| Stop::new(Exit::Failed, error.to_string());
+    Reader::new(ledger.to_owned()).read_new().map_err(trouble)
+}
+
+fn log(records: &[&Record], as_json: bool, out: &mut Out) -> Exit {
+    if as_json {
+        out.json(&json!({
+            "schema": SCHEMA,
+            "code": Exit::Ok.code(),
+            "word": Exit::Ok.word(),
+            "lines": records.iter().map(|record| &record.raw).collect::<Vec<&Value>>(),
+        }));
+        return Exit::Ok;
+    }
+    if records.is_empty() {
+        out.line("nothing has been done yet");
+        return Exit::Ok;
+    }
+    let rows: Vec<Vec<String>> = records.iter().map(|record| row(record)).collect();
+    let heading = [
+        "LINE", "WHEN", "WHO", "WHAT", "VERB", "WHERE", "OUTCOME", "NOTE",
+    ];
+    out.lines(plain::table(&heading, &rows));
+    Exit::Ok
+}
+
+fn row(record: &Record) -> Vec<String> {
+    let dash = || "–".to_owned();
+    let place = match (&record.service, &record.environment) {
+        (Some(service), Some(environment)) => format!("{service} {environment}"),
+        (Some(service), None) => service.to_string(),
+        (None, _) => dash(),
+    };
+    let note = record
+        .reason
+        .as_ref()
+        .filter(|_| record.note.is_empty())
+        .unwrap_or(&record.note);
+    vec![
+        record.seq.to_string(),
+        record.at.map_or_else(dash, words::instant),
+        if record.actor.is_empty() {
+            dash()
+        } else {
+            record.actor.to_string()
+        },
+        record.kind.word().to_owned(),
+        if record.verb.is_empty() {
+            dash()
+        } else {
+            record.verb.to_string()
+        },
+        place,
+        record
+            .outcome
+            .map_or_else(dash, |outcome| outcome.word().to_owned()),
+        note.lines().next().unwrap_or_default().to_owned(),
+    ]
+}
+
+fn show(records: &[&Record], what: &str, as_json: bool, out: &mut Out) -> Result<Exit, Stop> {
+    if records.is_empty() {
+        return Err(Stop::new(
+            Exit::Usage,
+            format!("the ledger has no line and no plan `{what}`; `gonogo audit log` lists them"),
+        ));
+    }
+    if as_json {
+        out.json(&json!({
+            "schema": SCHEMA,
+            "code": Exit::Ok.code(),
+            "word": Exit::Ok.word(),
+            "lines": records.iter().map(|record| &record.raw).collect::<Vec<&Value>>(),
+        }));
+        return Ok(Exit::Ok);
+    }
+    for (index, record) in records.iter().enumerate() {
+        if index > 0 {
+            out.line("");
+        }
+        let mut lines = Vec::new();
+        flat("", &record.raw, &mut lines);
+        let width = lines.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+        out.lines(
+            lines
+                .iter()
+                .map(|(key, value)| format!("{key:<width$}  {value}")),
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+/// A JSON value as `key  value` lines, members below members joined by dots.
+fn flat(path: &str, value: &Value, lines: &mut Vec<(String, String)>) {
+    let below = |key: &str| {
+        if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        }
+    };
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                flat(&below(key), value, lines);
+            }
+        }
+        Value::Array(list) => {
+            for (index, value) in list.iter().enumerate() {
+                flat(&below(&index.to_string()), value, lines);
+            }
+        }
+        Value::String(text) => lines.push((path.to_owned(), text.clone())),
+        Value::Null => lines.push((path.to_owned(), "not known".to_owned())),
+        Value::Bool(_) | Value::Number(_) => lines.push((path.to_owned(), value.to_string())),
+    }
+}
+
+fn verdict(report: &Report, ledger: &Path, as_json: bool, out: &mut Out) -> Exit {
+    let (exit, word) = match report.seal() {
+        Seal::Intact => (Exit::Ok, "intact"),
+        Seal::Broken => (Exit::NoGo, "broken"),
+        Seal::CannotTell => (Exit::NotProven, "cannot tell"),
+    };
+    let last = report
+        .last
+        .as_ref()
+        .map(|last| format!("{}:{}", last.seq, last.hash));
+    if as_json {
+        out.json(&json!({
+            "schema": SCHEMA,
+            "code": exit.code(),
+            "word": exit.word(),
+            "seal": word,
+            "ledger": ledger.to_string_lossy(),
+            "lines": report.lines,
+            "checkpoint": last,
+            "problems": report.problems.iter().map(super::super::domain::text::Clean::as_str).collect::<Vec<_>>(),
+            "doubts": report.doubts.iter().map(super::super::domain::text::Clean::as_str).collect::<Vec<_>>(),
+            "remarks": report.remarks.iter().map(super::super::domain::text::Clean::as_str).collect::<Vec<_>>(),
+        }));
+        return exit;
+    }
+    out.line(format!(
+        "{word}: {} lines in {}",
+        report.lines,
+        ledger.display()
+    ));
+    out.lines(
+        report
+            .problems
+            .iter()
+            .map(|problem| format!("  ✗ {problem}")),
+    );
+    out.lines(report.doubts.iter().map(|doubt| format!("  ? {doubt}")));
+    out.lines(report.remarks.iter().map(|remark| format!("  – {remark}")));
+    if let Some(last) = last {
+        out.line(format!("  checkpoint to keep elsewhere: {last}"));
+    }
+    exit
+}

@@ -1,0 +1,227 @@
+//! The command line: arguments in, lines and an exit code out.
+//!
+//! Commands and cockpit share one [`crate::app::Handle`]: they see the same
+//! world, build the same plans and clear them the same way. A command decides
+//! nothing of its own; it waits for facts, asks, prints and maps what it gets
+//! to one row of [`exit::TABLE`].
+
+mod act;
+pub mod args;
+mod audit;
+mod check;
+mod demo;
+mod docs;
+mod doctor;
+pub mod exit;
+mod explain;
+mod init;
+mod logs;
+mod output;
+mod panics;
+mod session;
+mod status;
+mod stream;
+mod watch;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+pub use panics::Panics;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    cli::{
+        args::{Command, Global, Line},
+        exit::Exit,
+        output::Out,
+        session::Session,
+    },
+    config::Config,
+    report::SCHEMA,
+};
+
+/// Why a command ended before its answer.
+#[derive(Debug)]
+struct Stop {
+    exit: Exit,
+    message: String,
+}
+
+impl Stop {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+        }
+    }
+}
+
+/// Reads the command line.
+///
+/// # Errors
+///
+/// How to exit: with 0 after help or version were printed, with 64 when it makes
+/// no sense.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Line, Exit> {
+    Line::try_parse_from(arguments).map_err(|error| {
+        // A reader that has gone does not need the help any more.
+        drop(error.print());
+        if error.exit_code() == 0 {
+            Exit::Ok
+        } else {
+            Exit::Usage
+        }
+    })
+}
+
+/// Runs a command, or the cockpit when there is none, until it ends or a
+/// signal ends it.
+pub async fn run(line: Line) -> Exit {
+    let mut out = Out::new(line.global.plain);
+    let wants_json = line.command.as_ref().is_some_and(wants_json);
+    // The cockpit and the demo end in their own way: there is a terminal to give
+    // back, or a world to stop.
+    let ends_itself = matches!(line.command, None | Some(Command::Demo(_)));
+    let ended = tokio::select! {
+        ended = dispatch(line, &mut out) => ended,
+        number = end_signal(), if !ends_itself => return Exit::Signal(number),
+    };
+    match ended {
+        Ok(exit) => exit,
+        Err(stop) => {
+            let Stop { exit, message } = stop;
+            if wants_json {
+                out.json(&json!({
+                    "schema": SCHEMA,
+                    "code": exit.code(),
+                    "word": exit.word(),
+                    "error": message,
+                }));
+            } else if !message.is_empty() {
+                out.remark(format!("gonogo: {message}"));
+            }
+            exit
+        }
+    }
+}
+
+/// The number of the signal that asks the process to end. Terminal and cockpit
+/// have their own; this is for commands.
+async fn end_signal() -> u8 {
+    let listen = |kind| signal(kind).ok();
+    let (hang_up, interrupt, terminate) = (
+        listen(SignalKind::hangup()),
+        listen(SignalKind::interrupt()),
+        listen(SignalKind::terminate()),
+    );
+    let wait = async |listener: Option<tokio::signal::unix::Signal>| match listener {
+        Some(mut listener) => {
+            listener.recv().await;
+        }
+        // Not listening: the signal ends the process by itself.
+        None => std::future::pending().await,
+    };
+    tokio::select! {
+        () = wait(hang_up) => 1,
+        () = wait(interrupt) => 2,
+        () = wait(terminate) => 15,
+    }
+}
+
+async fn dispatch(line: Line, out: &mut Out) -> Result<Exit, Stop> {
+    let Line { global, command } = line;
+    let Some(command) = command else {
+        let config = session::load(global.config.as_deref(), out)?;
+        return cockpit(config, &global, out).await;
+    };
+    match command {
+        Command::Status(args) => status::status(&mut open(&global, out)?, &args, out).await,
+        Command::Check(args) => check::check(&mut open(&global, out)?, &args, out).await,
+        Command::Watch(args) => watch::watch(&mut open(&global, out)?, &args, out).await,
+        Command::Logs(args) => logs::logs(&mut open(&global, out)?, &args, out).await,
+        Command::Doctor(json) => {
+            let config = session::load(global.config.as_deref(), out)?;
+            doctor::doctor(config, json.json, out).await
+        }
+        Command::Audit(args) => {
+            let config = session::load(global.config.as_deref(), out)?;
+            audit::audit(&session::paths(&config)?.ledger, &args, out)
+        }
+        Command::Init(args) => init::init(&global, &args, out).await,
+        Command::Config(args) => explain::config(global.config.as_deref(), args, out),
+        Command::Completions { shell } => Ok(docs::completions(shell, out)),
+        Command::Man { dir } => docs::man(dir.as_deref(), out),
+        Command::Demo(args) => demo(&global, &args, out).await,
+        acting => match act::wanted(acting) {
+            Some(wanted) => act::act(&mut open(&global, out)?, &wanted, out).await,
+            None => Ok(Exit::Ok),
+        },
+    }
+}
+
+/// Installs the hooks that print panics, and gives out what remembers them.
+pub fn report_panics() -> Panics {
+    panics::install()
+}
+
+/// Reads the configuration and brings everything up.
+fn open(global: &Global, out: &mut Out) -> Result<Session, Stop> {
+    Session::start(session::load(global.config.as_deref(), out)?)
+}
+
+/// The cockpit: screens on a terminal, lines where there is none or none are
+/// wanted.
+async fn cockpit(config: Config, _global: &Global, out: &mut Out) -> Result<Exit, Stop> {
+    let mut session = Session::start(config)?;
+    let exit = stream::stream(&mut session, out).await;
+    session.end().await;
+    Ok(exit)
+}
+
+async fn demo(global: &Global, args: &args::Demo, out: &mut Out) -> Result<Exit, Stop> {
+    if args.list {
+        return Ok(demo::list(out));
+    }
+    let stage = demo::start(args).await?;
+    if args.serve.is_some() {
+        return Ok(stage.serve(out).await);
+    }
+    let ended = match stage.config(out) {
+        Ok(config) => cockpit(config, global, out).await,
+        Err(stop) => Err(stop),
+    };
+    stage.end().await;
+    ended
+}
+
+fn wants_json(command: &Command) -> bool {
+    use args::{Audit, Config};
+    match command {
+        Command::Status(look) => look.json.json,
+        Command::Check(check) => check.json.json,
+        Command::Watch(watch) => watch.json.json,
+        Command::Approve(answer) | Command::Reject(answer) => answer.act.json.json,
+        Command::Hold(act)
+        | Command::Continue(act)
+        | Command::Skip(act)
+        | Command::Abort(act)
+        | Command::Retry(act)
+        | Command::Cancel(act)
+        | Command::Restart(act) => act.json.json,
+        Command::Promote(promote) => promote.act.json.json,
+        Command::Rollback(rollback) => rollback.act.json.json,
+        Command::Rerun(rerun) => rerun.act.json.json,
+        Command::Dispatch(dispatch) => dispatch.act.json.json,
+        Command::Audit(
+            Audit::Log { json, .. } | Audit::Show { json, .. } | Audit::Verify { json, .. },
+        )
+        | Command::Config(Config::Check(json) | Config::Explain(json))
+        | Command::Doctor(json) => json.json,
+        Command::Logs(_)
+        | Command::Init(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Demo(_) => false,
+    }
+}

@@ -1,0 +1,197 @@
+//! What is known, as lines of text: no colour, no box, no escape sequence.
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::{
+    domain::{
+        Timestamp,
+        action::Preview,
+        rollout::short_duration,
+        verdict::{Decision, Verdict},
+    },
+    engine::{lane::Lane, plan::Plan, world::World},
+    report::{json, words},
+};
+
+/// Columns under a heading, as wide as they need to be. The last is not padded.
+pub fn table(heading: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let heading: Vec<String> = heading.iter().map(|word| (*word).to_owned()).collect();
+    let mut widths: Vec<usize> = Vec::new();
+    for row in std::iter::once(&heading).chain(rows) {
+        for (index, cell) in row.iter().enumerate() {
+            match widths.get_mut(index) {
+                Some(width) => *width = (*width).max(cell.width()),
+                None => widths.push(cell.width()),
+            }
+        }
+    }
+    std::iter::once(&heading)
+        .chain(rows)
+        .map(|row| {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str(cell);
+                let pad = width.saturating_sub(cell.width()) + 2;
+                line.extend(std::iter::repeat_n(' ', pad));
+            }
+            line.trim_end().to_owned()
+        })
+        .collect()
+}
+
+/// The rows of `status` as a table.
+pub fn status<'a>(
+    world: &World,
+    lanes: impl IntoIterator<Item = &'a Lane>,
+    now: Timestamp,
+) -> Vec<String> {
+    let rows: Vec<Vec<String>> = lanes
+        .into_iter()
+        .map(|lane| {
+            vec![
+                lane.service.to_string(),
+                lane.environment.to_string(),
+                words::label(world, lane).to_owned(),
+                words::place(&lane.place),
+                word_of(world, lane).unwrap_or("–").to_owned(),
+                lane.since.map_or_else(
+                    || "–".to_owned(),
+                    |at| short_duration(words::since(at, now)),
+                ),
+                words::waits_for(&lane.waits_for, now).unwrap_or_else(|| "–".to_owned()),
+            ]
+        })
+        .collect();
+    let heading = [
+        "SERVICE",
+        "ENVIRONMENT",
+        "VERSION",
+        "STAGE",
+        "DECISION",
+        "SINCE",
+        "WAITS FOR",
+    ];
+    table(&heading, &rows)
+}
+
+fn word_of(world: &World, lane: &Lane) -> Option<&'static str> {
+    let decision = world.decision(lane.release()?, &lane.environment)?;
+    Some(decision.word.text())
+}
+
+/// One row of `status` as a sentence, for `--plain`, logs and screen readers.
+pub fn sentence(world: &World, lane: &Lane, now: Timestamp) -> String {
+    let mut text = format!(
+        "{} in {}: {}, {}",
+        lane.service,
+        lane.environment,
+        words::label(world, lane),
+        words::place(&lane.place)
+    );
+    if let Some(word) = word_of(world, lane) {
+        text.push_str(", ");
+        text.push_str(word);
+    }
+    if let Some(waits) = words::waits_for(&lane.waits_for, now) {
+        text.push_str(", waits for ");
+        text.push_str(&waits);
+    }
+    if let Some(since) = lane.since {
+        text.push_str(", since ");
+        text.push_str(&short_duration(words::since(since, now)));
+    }
+    text
+}
+
+/// A decision with every finding, worst first.
+pub fn decision(decision: &Decision) -> Vec<String> {
+    let mut lines = vec![decision.word.text().to_owned()];
+    for finding in &decision.findings {
+        let sign = sign(finding.verdict);
+        let mut line = format!("  {sign} {}", words::finding(finding));
+        if !finding.rule.is_empty() && !finding.reason.is_empty() {
+            line.push_str(&format!("   [{}]", finding.rule));
+        }
+        if let Some(baseline) = &finding.baseline {
+            let value = words::number(baseline.value);
+            line.push_str(&format!(" against {} {value}", baseline.name));
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// The sign of a verdict, from the one alphabet.
+pub fn sign(verdict: Verdict) -> char {
+    match verdict {
+        Verdict::Fail => '✗',
+        Verdict::Error => 'E',
+        Verdict::Missing => '?',
+        Verdict::Stale => '~',
+        Verdict::Pending => '·',
+        Verdict::Warn => '▲',
+        Verdict::Pass => '✓',
+        Verdict::NotApplicable => '–',
+    }
+}
+
+/// A plan as it will run: facts, steps, what is sent, how to do it by hand.
+pub fn plan(plan: &Plan, previews: &[Preview]) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{} {} of {} in {} ({})",
+        plan.ask.verb.word(),
+        plan.release_label,
+        plan.ask.lane.0,
+        plan.ask.lane.1,
+        json::class(plan.class)
+    )];
+    let width = plan
+        .facts
+        .iter()
+        .map(|(label, _)| label.width())
+        .max()
+        .unwrap_or(0);
+    for (label, text) in &plan.facts {
+        let pad = " ".repeat(width.saturating_sub(label.width()));
+        lines.push(format!("  {label}{pad}  {text}"));
+    }
+    if let Some(rule) = &plan.bends {
+        lines.push(format!("  goes past: {rule}"));
+    }
+    for warning in &plan.warnings {
+        lines.push(format!("  ▲ {warning}"));
+    }
+    for (number, (step, preview)) in plan.steps.iter().zip(previews).enumerate() {
+        lines.push(format!(
+            "  {}. {} on {}",
+            number + 1,
+            step.effect,
+            step.order.subject()
+        ));
+        lines.push(format!("     {} {}", preview.method, preview.path));
+        if !preview.body.is_empty() {
+            for part in preview.body.lines() {
+                lines.push(format!("     {part}"));
+            }
+        }
+        if !preview.check.is_empty() {
+            lines.push(format!("     only if: {}", preview.check));
+        }
+        lines.push(format!("     by hand: {}", preview.command));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_counted_in_cells() {
+        let rows = vec![
+            vec!["東京".to_owned(), "x".to_owned()],
+            vec!["a".to_owned(), "y".to_owned()],
+        ];
+        assert_eq!(table(&["N", "V"], &rows), ["N     V", "東京  x", "a     y"]);
+    }
+}
