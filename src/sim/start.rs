@@ -111,13 +111,18 @@ pub(crate) async fn start(scenario: &Scenario, real: Clock) -> Result<World, Sim
         past.timestamp_millis(),
     );
     let cluster = Cluster::new(real.clone());
-    for persona in &scenario.personas {
+    for (number, persona) in scenario.personas.iter().enumerate() {
         let make = match persona.role {
             Role::Admin => Persona::admin,
             Role::ReleaseManager => Persona::release_manager,
             Role::Viewer => Persona::viewer,
         };
-        cluster.add_user(make(&token("kubernetes", &persona.login), &persona.login));
+        let user = make(&token("kubernetes", &persona.login), &persona.login);
+        if number == 0 {
+            // kubectl keeps its token to itself where there is no TLS.
+            cluster.set_anonymous(Some(user.clone()));
+        }
+        cluster.add_user(user);
     }
     let (source, source_clock) = (prometheus.clone(), clock.clone());
     cluster.set_metric_source(Arc::new(move |query: &str| {

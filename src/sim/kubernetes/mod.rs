@@ -5,8 +5,8 @@
 //! scenario writes causes (manifests and timed patches); everything else is
 //! consequence. The same manifests can be given to a real cluster.
 //!
-//! Left out: admission, real authentication, TLS, schema defaults, ownership
-//! conflicts of server-side apply, and every kind not in [`resource`]'s table.
+//! Left out: admission, real authentication, TLS, most of the schema, ownership
+//! conflicts of server-side apply, and every kind that discovery does not list.
 
 mod access;
 mod admit;

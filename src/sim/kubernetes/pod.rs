@@ -21,6 +21,9 @@ pub(crate) const READY_AFTER: &str = "sim.gonogo.dev/ready-after";
 /// The name under which a pod's exact time of birth is remembered.
 pub(crate) const BORN: &str = "born";
 
+/// The address of every node.
+const HOST: &str = "10.0.0.1";
+
 /// Moves a pod on.
 pub(crate) fn reconcile(world: &mut World<'_>, pod: &Value) -> Again {
     let Some(key) = Key::of(pod) else {
@@ -137,8 +140,10 @@ fn status(pod: &Value, phase: &str, ready: bool, state: &Value, since: &str) -> 
             condition("Ready", ready, "ContainersNotReady"),
         ],
         "containerStatuses": containers,
-        "hostIP": "10.0.0.1",
+        "hostIP": HOST,
+        "hostIPs": [{"ip": HOST}],
         "podIP": address(pod),
+        "podIPs": [{"ip": address(pod)}],
         "startTime": pod.at("/metadata/creationTimestamp"),
         "qosClass": "BestEffort",
     })

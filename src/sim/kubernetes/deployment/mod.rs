@@ -155,7 +155,7 @@ impl Pass<'_, '_> {
         );
         let mut selector = self.deployment.at("/spec/selector").clone();
         selector.put(&format!("/matchLabels/{DEPLOYMENT_HASH}"), json!(self.hash));
-        let set = json!({
+        let mut set = json!({
             "kind": "ReplicaSet",
             "apiVersion": "apps/v1",
             "metadata": {
@@ -166,12 +166,15 @@ impl Pass<'_, '_> {
             },
             "spec": {
                 "replicas": 0,
-                "minReadySeconds": self.deployment.count("/spec/minReadySeconds"),
                 "selector": selector,
                 "template": template,
             },
             "status": {"replicas": 0},
         });
+        if self.deployment.has("/spec/minReadySeconds") {
+            let seconds = self.deployment.at("/spec/minReadySeconds").clone();
+            set.put("/spec/minReadySeconds", seconds);
+        }
         let namespace = self.key.namespace.as_str();
         let made = self
             .world

@@ -136,12 +136,15 @@ impl Pass<'_, '_> {
             },
             "spec": {
                 "replicas": 0,
-                "minReadySeconds": self.rollout.count("/spec/minReadySeconds"),
                 "selector": selector,
                 "template": template,
             },
             "status": {"replicas": 0},
         });
+        if self.rollout.has("/spec/minReadySeconds") {
+            let seconds = self.rollout.at("/spec/minReadySeconds").clone();
+            set.put("/spec/minReadySeconds", seconds);
+        }
         self.copy_annotations(&mut set);
         let metadata = self.role_metadata(&self.hash).cloned();
         ephemeral::inject(&mut set, metadata.as_ref());

@@ -88,6 +88,20 @@ impl Api {
         )
     }
 
+    /// The body of an answer in another representation.
+    pub(super) async fn get_as(&self, path: &str, accept: &str) -> Value {
+        let request = Request::get(path).header("accept", accept);
+        let request = request.body(Vec::new()).unwrap();
+        self.client().request(request).await.unwrap()
+    }
+
+    /// A header of an answer.
+    pub(super) async fn header(&self, path: &str, name: &str) -> String {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = self.client().send(request).await.unwrap();
+        response.headers()[name].to_str().unwrap().to_owned()
+    }
+
     pub(super) async fn get(&self, path: &str) -> (u16, Value) {
         self.ask(Method::GET, path, "", Value::Null).await
     }

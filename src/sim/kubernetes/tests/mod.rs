@@ -10,6 +10,7 @@ mod http;
 mod operator;
 mod requests;
 mod routed;
+mod shape;
 mod timeline;
 mod watching;
 
@@ -66,12 +67,16 @@ impl Lab {
     /// Lets time pass until the rollout is as wanted, at most two minutes.
     #[track_caller]
     fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..12_000 {
+        let end = *locked(&self.now) + TimeDelta::minutes(2);
+        while *locked(&self.now) < end {
+            // Running may write; what is due next is asked for after it.
+            locked(&self.cluster.controllers).run();
             let rollout = self.rollout();
             if wanted(&rollout) {
                 return rollout;
             }
-            self.pass(Duration::from_millis(10));
+            let next = locked(&self.cluster.controllers).run();
+            *locked(&self.now) = next.unwrap_or(end);
         }
         let status = self.rollout().at("/status").clone();
         panic!("it never came to that: {status:#}");
