@@ -166,11 +166,13 @@ fn subject(world: &World, plan: &Plan) -> SubjectDigest {
             .zip(version)
             .map(|(spec, version)| Clean::from(format!("{} {version}", spec.model))),
         image: release.image.value().map(|image| {
-            let name = image
-                .digest
-                .as_ref()
-                .map_or_else(|| format!(":{image}"), |digest| format!("@{digest}"));
-            Clean::from(format!("{}{name}", image.repository))
+            let tag = || image.tag.as_ref().map(|tag| format!(":{tag}"));
+            let digest = image.digest.as_ref().map(|digest| format!("@{digest}"));
+            Clean::from(format!(
+                "{}{}",
+                image.repository,
+                digest.or_else(tag).unwrap_or_default()
+            ))
         }),
         config: Some(world.catalog.digest.clone()),
     }

@@ -5,7 +5,12 @@
 
 use std::time::Duration;
 
-use crate::domain::{Timestamp, id::TargetId, quantity::Weight, text::Clean};
+use crate::domain::{
+    Timestamp,
+    id::{Commit, TargetId},
+    quantity::Weight,
+    text::Clean,
+};
 
 /// How the controller says it is doing, with a client's corrections applied.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -235,17 +240,24 @@ impl Image {
         }
     }
 
-    /// The tag, else the short digest, else a dash: what a person calls it.
+    /// What a person calls it: the tag (a full commit id cut to seven digits),
+    /// else the short digest.
     pub fn label(&self) -> Clean {
-        if let Some(tag) = &self.tag {
-            return tag.clone();
-        }
-        match &self.digest {
-            Some(digest) => digest
-                .get(..19)
-                .map_or_else(|| digest.clone(), |d| Clean::from(d.to_owned())),
-            None => "untagged".into(),
-        }
+        image_label(self.tag.as_ref(), self.digest.as_ref())
+    }
+}
+
+/// What a person calls an image with this tag and digest.
+pub fn image_label(tag: Option<&Clean>, digest: Option<&Clean>) -> Clean {
+    let short = |text: &Clean, length: usize| {
+        text.get(..length)
+            .map_or_else(|| text.clone(), |start| Clean::from(start.to_owned()))
+    };
+    match (tag, digest) {
+        (Some(tag), _) if Commit::parse(tag).is_some() => short(tag, 7),
+        (Some(tag), _) => tag.clone(),
+        (None, Some(digest)) => short(digest, "sha256:".len() + 12),
+        (None, None) => "untagged".into(),
     }
 }
 
@@ -480,6 +492,20 @@ mod tests {
         assert_eq!(image.digest.as_deref(), Some("sha256:0011"));
         let bare = Image::parse("app", "registry.local:5000/ml/ranker");
         assert_eq!((bare.tag, bare.digest), (None, None));
+    }
+
+    #[test]
+    fn a_full_commit_as_tag_is_called_by_its_first_digits() {
+        let tag = "c41d7e90b2a85f6634d1e07f9b3c28a5d6e4f012";
+        assert_eq!(
+            Image::parse("app", &format!("r/ranker:{tag}")).label(),
+            "c41d7e9"
+        );
+        assert_eq!(
+            Image::parse("app", "r/ranker:2026.08.21-3").label(),
+            "2026.08.21-3"
+        );
+        assert_eq!(Image::parse("app", "r/ranker").label(), "untagged");
     }
 
     #[test]

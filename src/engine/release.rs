@@ -5,6 +5,7 @@ use std::fmt;
 use crate::domain::{
     Timestamp,
     id::{Commit, ReleaseId, RunId, ServiceName, Version},
+    rollout::image_label,
     text::Clean,
 };
 
@@ -49,11 +50,7 @@ pub struct ImageRef {
 
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.tag, &self.digest) {
-            (Some(tag), _) => f.pad(tag),
-            (None, Some(digest)) => f.pad(digest.get(..19).unwrap_or(digest)),
-            (None, None) => f.pad("untagged"),
-        }
+        f.pad(&image_label(self.tag.as_ref(), self.digest.as_ref()))
     }
 }
 
