@@ -22,3 +22,4 @@ pub mod engine;
 pub mod report;
 pub mod sim;
 pub mod store;
+pub mod ui;

@@ -1,0 +1,219 @@
+//! What was done: the ledger's newest lines, and the marked one in full.
+
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use crate::{
+    domain::text::Clean,
+    store::{Record, RecordKind},
+    ui::{
+        line::Line,
+        paint::Painter,
+        screen::{Scene, frame::outcome_sign, panel},
+        sign::Sign,
+        text,
+        theme::Role,
+        widget::table::{self, column, number},
+    },
+};
+
+/// The lines shown, newest first.
+fn records<'a>(scene: &Scene<'a>) -> Vec<&'a Record> {
+    scene.state.ledger.records.iter().rev().collect()
+}
+
+/// The lines by their numbers.
+pub fn ids(scene: &Scene<'_>) -> Vec<String> {
+    records(scene)
+        .iter()
+        .map(|record| record.seq.to_string())
+        .collect()
+}
+
+/// The marked line.
+pub fn marked<'a>(scene: &Scene<'a>) -> Option<&'a Record> {
+    let records = records(scene);
+    let mark = scene.state.mark_of(0);
+    let chosen = records
+        .iter()
+        .find(|record| mark == Some(record.seq.to_string().as_str()));
+    chosen.or_else(|| records.first()).copied()
+}
+
+/// The marked line, for copying.
+pub fn copied(scene: &Scene<'_>) -> Option<Clean> {
+    let record = marked(scene)?;
+    Some(Clean::from(format!(
+        "#{} {} {} {} {}",
+        record.seq,
+        record.verb,
+        record
+            .service
+            .as_ref()
+            .map_or("", |service| service.as_str()),
+        said(record),
+        record.hash
+    )))
+}
+
+fn sign(record: &Record) -> Sign {
+    match (&record.kind, record.outcome) {
+        (_, Some(outcome)) => outcome_sign(outcome),
+        (RecordKind::Intent, None) => Sign::Running,
+        (_, None) => Sign::Off,
+    }
+}
+
+fn said(record: &Record) -> String {
+    match record.outcome {
+        Some(outcome) => outcome.word().to_owned(),
+        None => record.kind.word().to_owned(),
+    }
+}
+
+/// Draws the screen.
+pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    let ledger = &scene.state.ledger;
+    let mut head = Line::dim("ledger  ");
+    head = match (&ledger.trouble, ledger.read) {
+        (Some(trouble), _) => head.sign(Sign::Bad).with(Role::Bad, format!(" {trouble}")),
+        (None, false) => head.text("being read"),
+        (None, true) => head.text(format!(
+            "the newest {}",
+            text::plural(ledger.records.len(), "line", "lines")
+        )),
+    };
+    head = head.with(Role::Dim, "   `gonogo audit verify` checks the chain");
+    painter.line(area.x + 1, area.y, area.width - 1, &head);
+    let records = records(scene);
+    if records.is_empty() {
+        if ledger.read {
+            let line =
+                Line::dim("nothing was done yet: every action and its outcome is written here");
+            painter.line(area.x + 1, area.y + 2, area.width - 1, &line);
+        }
+        return;
+    }
+    let body = Rect {
+        y: area.y + 2,
+        height: area.height.saturating_sub(2),
+        ..area
+    };
+    let [rows, detail] = Layout::vertical([
+        Constraint::Min(4),
+        Constraint::Length(9.min(body.height / 2)),
+    ])
+    .areas(body);
+    draw_rows(painter, rows, scene, &records);
+    if let Some(record) = marked(scene) {
+        let title = format!("line {}", record.seq);
+        panel::lines(
+            painter,
+            detail,
+            &title,
+            &Line::dim("y all of it"),
+            &explained(scene, record),
+        );
+    }
+}
+
+fn draw_rows(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, records: &[&Record]) {
+    let over = usize::from(area.width).saturating_sub(80);
+    let columns = [
+        number("#", 6),
+        column("TIME", 11),
+        column("WHO", 9 + over.min(6)),
+        column("ACTION", 12),
+        column("TARGET", 18 + (over / 3).min(20)),
+        column("RESULT", 12),
+        column("REASON", 5 + over / 2),
+    ];
+    table::heading(painter, area, &columns);
+    let at =
+        marked(scene).and_then(|marked| records.iter().position(|record| record.seq == marked.seq));
+    let window = table::window(
+        records.len(),
+        at,
+        usize::from(area.height.saturating_sub(1)),
+    );
+    for (index, y) in window.zip(area.y + 1..area.bottom()) {
+        let Some(record) = records.get(index) else {
+            continue;
+        };
+        let sign = sign(record);
+        let target = format!(
+            "{} {}",
+            record
+                .service
+                .as_ref()
+                .map_or("", |service| service.as_str()),
+            record
+                .environment
+                .as_ref()
+                .map_or("", |environment| environment.as_str())
+        );
+        let reason = record.reason.clone().unwrap_or_else(|| record.note.clone());
+        let cells = [
+            Line::dim(record.seq.to_string()),
+            Line::dim(
+                record
+                    .at
+                    .map_or_else(|| "?".to_owned(), |at| text::stamp(at, scene.now)),
+            ),
+            Line::plain(record.actor.to_string()),
+            Line::new().with(Role::Strong, step_of(record)),
+            Line::plain(target),
+            Line::new()
+                .sign(sign)
+                .with(sign.role(), format!(" {}", said(record))),
+            Line::dim(reason.to_string()),
+        ];
+        table::row(painter, area, y, &columns, &cells, at == Some(index));
+    }
+}
+
+fn step_of(record: &Record) -> String {
+    match (&record.action, record.step) {
+        (Some(action), Some(_)) => action.to_string(),
+        _ => record.verb.to_string(),
+    }
+}
+
+/// One line of the ledger in words.
+fn explained(scene: &Scene<'_>, record: &Record) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut add = |label: &str, text: String| {
+        if !text.is_empty() {
+            lines.push(Line::dim(format!("{label:<9}")).text(text));
+        }
+    };
+    add("who", record.actor.to_string());
+    let what = record
+        .subject
+        .as_ref()
+        .map_or_else(String::new, ToString::to_string);
+    add("what", format!("{} {what}", record.verb));
+    let step = record
+        .step
+        .zip(record.steps)
+        .map(|(step, steps)| format!("{} of {steps}", step + 1));
+    add("step", step.unwrap_or_default());
+    add(
+        "why",
+        record.reason.as_deref().unwrap_or_default().to_owned(),
+    );
+    add(
+        "past rule",
+        record.overridden.as_deref().unwrap_or_default().to_owned(),
+    );
+    add("result", format!("{} {}", said(record), record.note));
+    let release = record
+        .release
+        .as_ref()
+        .and_then(|id| scene.world.release(id));
+    add(
+        "release",
+        release.map_or_else(String::new, |release| release.label.to_string()),
+    );
+    add("hash", text::fit_middle(&record.hash, 40));
+    lines
+}

@@ -1,0 +1,451 @@
+//! All releases: first what waits for a person, then one row per service and
+//! environment.
+//!
+//! ```text
+//! ┌ waits for a person 3 ─────────────────────────── oldest 34m ┐
+//! │ ✗ fraud    418          GATE    fairness 0.071 > 0.05  34m  X │
+//! └───────────────────────────────────────────────────────────────┘
+//!    RELEASE  VERSION       ENV   STAGE       ALFXDQSI CANARY  AGE
+//! ▶‖ recsys   2026.08.21-3  eu    canary 2/4  ✓✓✓✓▲✓✓✓ 30 ███░ 41m
+//! ```
+//!
+//! From 100 columns on there is a preview of the marked row, from 160 on the
+//! marked release in full. Only rows on screen are laid out.
+
+pub mod view;
+
+use std::collections::BTreeSet;
+
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use crate::{
+    engine::{
+        lane::{Lane, Place},
+        queue::{Urgency, Waiting},
+    },
+    ui::{
+        line::Line,
+        paint::Painter,
+        screen::{
+            Scene,
+            facts::{lane_sign, waits},
+            panel,
+        },
+        sign::Sign,
+        text,
+        theme::Role,
+        widget::{
+            bar, strip,
+            table::{self, Column, column},
+        },
+    },
+};
+
+pub use crate::ui::screen::fleet::view::{FleetView, Totals, refresh};
+
+/// Columns by their names in filters, in the order shown.
+pub const COLUMNS: &[&str] = &[
+    "service", "version", "env", "stage", "gates", "canary", "waits", "owner", "age",
+];
+
+/// Draws the fleet.
+pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    let waiting = &scene.state.fleet.queue;
+    let most = usize::from(area.height / 5).max(3);
+    let queue_rows = text::cells(waiting.len().min(most));
+    let queue_height = if waiting.is_empty() {
+        1
+    } else {
+        queue_rows + 2
+    };
+    let coach = coach_height(area, scene);
+    let [top, middle, told, foot] = Layout::vertical([
+        Constraint::Length(queue_height),
+        Constraint::Min(4),
+        Constraint::Length(coach),
+        Constraint::Length(2),
+    ])
+    .areas(area);
+    draw_queue(painter, top, scene, waiting);
+    draw_middle(painter, middle, scene);
+    if coach > 0 {
+        draw_coach(painter, told, scene);
+    }
+    painter.lines(foot, &[totals(scene), legend(usize::from(foot.width))]);
+}
+
+fn draw_middle(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    let side = match area.width {
+        160.. if area.height >= 24 => area.width - 86,
+        100.. if area.height >= 12 => 34,
+        _ => 0,
+    };
+    let [rows, preview] =
+        Layout::horizontal([Constraint::Min(40), Constraint::Length(side)]).areas(area);
+    draw_table(painter, rows, scene);
+    if side > 40 {
+        panel::cockpit(painter, preview, scene);
+    } else if side > 0 {
+        panel::preview(painter, preview, scene);
+    }
+}
+
+fn draw_queue(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, waiting: &[Waiting]) {
+    if waiting.is_empty() {
+        let text = if scene.world.lanes.is_empty() {
+            "no release is known yet: the backends are being asked"
+        } else {
+            "nothing waits for a person"
+        };
+        painter.line(
+            area.x + 1,
+            area.y,
+            area.width - 1,
+            &Line::new()
+                .sign(Sign::Good)
+                .with(Role::Dim, format!(" {text}")),
+        );
+        return;
+    }
+    let oldest = waiting.iter().filter_map(|waiting| waiting.since).min();
+    let remark = oldest.map_or_else(Line::new, |since| {
+        Line::dim(format!("oldest {}", text::ago(since, scene.now)))
+    });
+    let title = Line::new()
+        .with(Role::Strong, "waits for a person ")
+        .with(Role::Person, waiting.len().to_string());
+    let border = if scene.state.pane() == 1 {
+        Role::Key
+    } else {
+        Role::Border
+    };
+    let inside = painter.frame_as(area, &title, &remark, border);
+    let marked = waiting
+        .iter()
+        .position(|waiting| Some(&waiting.lane) == scene.state.view.lane.as_ref());
+    let window = table::window(waiting.len(), marked, usize::from(inside.height));
+    for (waiting, y) in waiting
+        .iter()
+        .take(window.end)
+        .skip(window.start)
+        .zip(inside.top()..)
+    {
+        queue_row(
+            painter,
+            Rect {
+                y,
+                height: 1,
+                ..inside
+            },
+            scene,
+            waiting,
+        );
+    }
+}
+
+fn queue_row(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, waiting: &Waiting) {
+    let marked = scene.state.view.lane.as_ref() == Some(&waiting.lane);
+    let keys: String = waiting
+        .verbs
+        .iter()
+        .filter_map(|verb| verb.key())
+        .map(|key| format!(" {key}"))
+        .collect();
+    let age = waiting
+        .since
+        .map_or_else(String::new, |since| text::ago(since, scene.now));
+    let tail = Line::dim(format!("{age:>5} ")).with(Role::Key, format!("{keys:<6}"));
+    let tail_width = text::cells(painter.measure(&tail));
+    let names = if area.width >= 100 {
+        (18, 16, 10)
+    } else {
+        (15, 12, 0)
+    };
+    let mut line = Line::new()
+        .text(if marked { "▶" } else { " " })
+        .sign(urgency_sign(waiting.urgency))
+        .text(" ")
+        .with(Role::Strong, text::left(waiting.lane.0.as_str(), names.0))
+        .text(" ")
+        .text(text::left(&waiting.release, names.1))
+        .text(" ");
+    if names.2 > 0 {
+        line = line
+            .with(Role::Dim, text::left(waiting.lane.1.as_str(), names.2))
+            .text(" ");
+    }
+    line = line
+        .with(
+            urgency_sign(waiting.urgency).role(),
+            format!("{:<8}", waiting.what),
+        )
+        .text(waiting.reason.to_string());
+    painter.line(
+        area.x,
+        area.y,
+        area.width.saturating_sub(tail_width + 1),
+        &line,
+    );
+    painter.line_right(area, area.y, &tail);
+    if marked {
+        painter.wash(area, painter.look.theme.cursor(painter.look.depth));
+    }
+}
+
+fn urgency_sign(urgency: Urgency) -> Sign {
+    match urgency {
+        Urgency::Hurting | Urgency::Blocked => Sign::Bad,
+        Urgency::Asked => Sign::Person,
+        Urgency::Held => Sign::Held,
+        Urgency::Unproven => Sign::Missing,
+    }
+}
+
+/// The columns for a width: the fixed ones, then what is over goes to those
+/// whose text is cut most often.
+fn columns(width: usize, hidden: &BTreeSet<&'static str>) -> Vec<(&'static str, Column)> {
+    let mut columns: Vec<(&'static str, Column)> = [
+        ("service", column("RELEASE", 14)),
+        ("version", column("VERSION", 12)),
+        ("env", column("ENV", 8)),
+        ("stage", column("STAGE", 11)),
+        ("gates", column(strip::CLASSES, 8)),
+        ("canary", column("CANARY", 7)),
+        ("waits", column("WAITS", 6)),
+        ("owner", column("OWNER", 8)),
+        ("age", table::number("AGE", 4)),
+    ]
+    .into_iter()
+    .filter(|(name, _)| !hidden.contains(name) && (*name != "owner" || width >= 92))
+    .collect();
+    let taken: usize = 3 + columns
+        .iter()
+        .map(|(_, column)| column.width + 1)
+        .sum::<usize>();
+    let mut over = width.saturating_sub(taken);
+    for (wanted, most) in [
+        ("version", 6),
+        ("service", 10),
+        ("waits", 14),
+        ("env", 6),
+        ("stage", 5),
+        ("canary", 8),
+        ("owner", 8),
+    ] {
+        if let Some((_, column)) = columns.iter_mut().find(|(name, _)| *name == wanted) {
+            let given = over.min(most);
+            column.width += given;
+            over -= given;
+        }
+    }
+    columns
+}
+
+fn draw_table(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    let view = &scene.state.fleet;
+    let columns = columns(usize::from(area.width), &view.hidden);
+    let shapes: Vec<Column> = columns.iter().map(|(_, column)| *column).collect();
+    let shifted = Rect {
+        x: area.x + 1,
+        width: area.width - 1,
+        ..area
+    };
+    table::heading(painter, shifted, &shapes);
+    if view.order.is_empty() {
+        let text = if view.filter.is_empty() {
+            "no service is configured: `gonogo init` writes a configuration"
+        } else {
+            "nothing passes the filter; Esc clears it"
+        };
+        painter.line(
+            area.x + 3,
+            area.y + 2,
+            area.width.saturating_sub(3),
+            &Line::dim(text),
+        );
+        return;
+    }
+    let marked = scene
+        .state
+        .view
+        .lane
+        .as_ref()
+        .and_then(|lane| view.place_of(lane));
+    let height = usize::from(area.height.saturating_sub(1));
+    let window = table::window(view.order.len(), marked, height);
+    for (index, y) in window.zip(area.y + 1..area.bottom()) {
+        let Some(lane) = view
+            .order
+            .get(index)
+            .and_then(|id| scene.world.lanes.get(id))
+        else {
+            continue;
+        };
+        let decision = scene.decision_of(lane);
+        let cells: Vec<Line> = columns
+            .iter()
+            .map(|(name, column)| cell(scene, lane, name, column.width))
+            .collect();
+        table::row(painter, shifted, y, &shapes, &cells, false);
+        painter.line(
+            area.x + 1,
+            y,
+            1,
+            &Line::new().sign(lane_sign(lane, decision)),
+        );
+        if marked == Some(index) {
+            painter.text(area.x, y, 1, "▶", Role::Key);
+            painter.wash(
+                Rect {
+                    y,
+                    height: 1,
+                    ..area
+                },
+                painter.look.theme.cursor(painter.look.depth),
+            );
+        }
+    }
+}
+
+fn cell(scene: &Scene<'_>, lane: &Lane, name: &str, width: usize) -> Line {
+    match name {
+        "service" => Line::new().with(Role::Strong, lane.service.to_string()),
+        "version" => Line::plain(scene.label_of(lane).to_string()),
+        "env" => {
+            let role = if lane.critical {
+                Role::Critical
+            } else {
+                Role::Dim
+            };
+            Line::new().with(role, lane.environment.to_string())
+        }
+        "stage" => Line::plain(lane.place.word()),
+        "gates" => strip::strip(scene.decision_of(lane)),
+        "canary" => canary(lane, width),
+        "waits" => waits(lane, scene.now),
+        "owner" => {
+            let actor = scene
+                .release_of(lane)
+                .map(|release| release.actor.to_string());
+            Line::dim(actor.unwrap_or_default())
+        }
+        "age" => Line::dim(
+            lane.since
+                .map_or_else(String::new, |since| text::ago(since, scene.now)),
+        ),
+        _ => Line::new(),
+    }
+}
+
+fn canary(lane: &Lane, width: usize) -> Line {
+    let (percent, role) = match &lane.place {
+        Place::Canary { weight, .. } => (weight.get(), Role::Canary),
+        Place::Live => (100, Role::Good),
+        Place::Aborted => (0, Role::Dim),
+        Place::Pipeline { .. }
+        | Place::RunFailed
+        | Place::Built
+        | Place::Approval { .. }
+        | Place::Degraded
+        | Place::Unknown { .. } => return Line::new(),
+    };
+    let bar = bar::share(percent, width.saturating_sub(4), role);
+    Line::plain(format!("{percent:>3} ")).join(bar)
+}
+
+/// Numbers of the whole fleet.
+fn totals(scene: &Scene<'_>) -> Line {
+    let shown = scene.state.fleet.order.len();
+    let Totals {
+        all,
+        bad,
+        asked,
+        held,
+        canaries,
+    } = scene.state.fleet.totals;
+    let mut line = Line::plain(" ");
+    line = if shown == all {
+        line.text(text::plural(all, "release", "releases"))
+    } else {
+        line.text(format!(
+            "{shown} of {} shown",
+            text::plural(all, "release", "releases")
+        ))
+    };
+    for (count, sign, one, many) in [
+        (bad, Sign::Bad, "bad", "bad"),
+        (
+            asked,
+            Sign::Person,
+            "waits for a person",
+            "wait for a person",
+        ),
+        (held, Sign::Held, "held", "held"),
+        (canaries, Sign::Running, "canary", "canaries"),
+    ] {
+        if count > 0 {
+            line = line
+                .with(Role::Dim, " · ")
+                .sign(sign)
+                .text(format!(" {}", text::plural(count, one, many)));
+        }
+    }
+    if !scene.state.fleet.filter.is_empty() {
+        line = line
+            .with(Role::Dim, " · ")
+            .with(Role::Key, format!("/ {}", scene.state.fleet.filter));
+    }
+    line.with(
+        Role::Dim,
+        format!(" · by {}", scene.state.fleet.sort.name()),
+    )
+}
+
+fn legend(width: usize) -> Line {
+    let mut line = Line::dim(format!(" {}", strip::LEGEND));
+    let signs = [
+        (Sign::Good, "pass"),
+        (Sign::Warn, "warn"),
+        (Sign::Bad, "fail"),
+        (Sign::Missing, "missing"),
+        (Sign::Stale, "stale"),
+        (Sign::Error, "error"),
+        (Sign::NotYet, "not yet"),
+    ];
+    for (sign, word) in signs {
+        if line.width() + word.len() + 5 > width {
+            break;
+        }
+        line = line
+            .with(Role::Dim, " · ")
+            .sign(sign)
+            .with(Role::Dim, format!(" {word}"));
+    }
+    line
+}
+
+fn coach_height(area: Rect, scene: &Scene<'_>) -> u16 {
+    let told = &scene.state.setup.coach;
+    if scene.state.coached || told.is_empty() || area.height < 18 {
+        return 0;
+    }
+    let lines: usize = told
+        .iter()
+        .map(|line| text::wrap(line, usize::from(area.width) - 4).len())
+        .sum();
+    (text::cells(lines) + 2).min(area.height / 3)
+}
+
+fn draw_coach(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    let title = Line::new().with(Role::Strong, "first time here?");
+    let inside = painter.frame_as(area, &title, &Line::dim("Esc closes this"), Role::Info);
+    let lines: Vec<Line> = scene
+        .state
+        .setup
+        .coach
+        .iter()
+        .flat_map(|told| text::wrap(told, usize::from(inside.width.saturating_sub(2))))
+        .map(|told| Line::plain(format!(" {told}")))
+        .collect();
+    painter.lines(inside, &lines);
+}

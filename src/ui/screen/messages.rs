@@ -1,0 +1,97 @@
+//! Everything that was said, newest first, beneath how the backends are.
+
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use crate::{
+    domain::text::Clean,
+    engine::world::{Message, MessageWeight},
+    ui::{
+        line::Line,
+        paint::Painter,
+        screen::{Scene, page, panel},
+        sign::Sign,
+        text,
+        theme::Role,
+        widget::table,
+    },
+};
+
+fn messages<'a>(scene: &Scene<'a>) -> Vec<&'a Message> {
+    scene.world.messages.iter().rev().collect()
+}
+
+fn id(message: &Message) -> String {
+    format!(
+        "{} {} {}",
+        message.at.to_rfc3339(),
+        message.about,
+        message.text
+    )
+}
+
+/// Messages by what they say.
+pub fn ids(scene: &Scene<'_>) -> Vec<String> {
+    messages(scene).iter().map(|message| id(message)).collect()
+}
+
+/// The marked message.
+pub fn copied(scene: &Scene<'_>) -> Option<Clean> {
+    let messages = messages(scene);
+    let marked = messages
+        .iter()
+        .find(|message| scene.state.mark_of(0) == Some(id(message).as_str()));
+    marked
+        .or_else(|| messages.first())
+        .map(|message| Clean::from(format!("{}: {}", message.about, message.text)))
+}
+
+/// Draws the screen.
+pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    let backends = page::backends(scene);
+    let height = text::cells(backends.len() + 2).min(area.height / 2);
+    let [top, rest] =
+        Layout::vertical([Constraint::Length(height), Constraint::Min(3)]).areas(area);
+    panel::lines(
+        painter,
+        top,
+        "backends",
+        &Line::dim("i says what trouble takes with it"),
+        &backends,
+    );
+    let messages = messages(scene);
+    if messages.is_empty() {
+        painter.line(
+            rest.x + 1,
+            rest.y + 1,
+            rest.width - 1,
+            &Line::dim("nothing was said yet"),
+        );
+        return;
+    }
+    let marked = messages
+        .iter()
+        .position(|message| scene.state.mark_of(0) == Some(id(message).as_str()));
+    let window = table::window(messages.len(), marked, usize::from(rest.height));
+    for (index, y) in window.zip(rest.top()..) {
+        let Some(message) = messages.get(index) else {
+            continue;
+        };
+        let sign = match message.weight {
+            MessageWeight::Note => Sign::Off,
+            MessageWeight::Warning => Sign::Warn,
+            MessageWeight::Trouble => Sign::Bad,
+        };
+        let line = Line::plain(if marked == Some(index) { "▶" } else { " " })
+            .with(
+                Role::Dim,
+                format!("{:<11} ", text::stamp(message.at, scene.now)),
+            )
+            .sign(sign)
+            .with(
+                Role::Strong,
+                format!(" {:<14}", text::fit(&message.about, 14)),
+            )
+            .text(format!(" {}", message.text));
+        painter.line(rest.x, y, rest.width, &line);
+    }
+}

@@ -1,0 +1,124 @@
+//! The rollout in a few lines: traffic, steps, pods, state, what comes next.
+
+use crate::{
+    domain::{
+        quantity::Weight,
+        rollout::{Revision, Role as RevisionRole, Rollout},
+    },
+    ui::{
+        line::Line,
+        screen::Scene,
+        sign::Sign,
+        theme::Role,
+        widget::{bar, steps},
+    },
+};
+
+/// The share of traffic, for a frame's corner.
+pub fn weight(scene: &Scene<'_>) -> Line {
+    match scene.rollout() {
+        Some(rollout) if rollout.has_canary() && !rollout.is_fully_promoted() => {
+            Line::new().with(Role::Canary, rollout.weight_actual.to_string())
+        }
+        Some(rollout) if rollout.is_fully_promoted() => Line::new().with(Role::Good, "live"),
+        Some(_) | None => Line::new(),
+    }
+}
+
+/// Everything about the rollout in at most six lines.
+pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let Some(rollout) = scene.rollout() else {
+        let known = scene
+            .lane()
+            .map(|lane| format!("rollout {} has not been seen", lane.target));
+        return vec![Line::dim(known.unwrap_or_default())];
+    };
+    let mut lines = Vec::new();
+    if rollout.has_canary() {
+        lines.push(traffic(rollout, width));
+    }
+    if !rollout.steps.is_empty() {
+        let stations = steps::stations(rollout, scene.now);
+        lines.push(Line::dim("steps    ").join(steps::line(&stations, width.saturating_sub(9))));
+    }
+    lines.push(pods(rollout));
+    lines.push(standing(rollout));
+    if !rollout.message.is_empty() {
+        lines.push(Line::dim("says     ").text(rollout.message.to_string()));
+    }
+    if let Some(gitops) = &rollout.gitops {
+        lines.push(Line::dim("owned by ").text(format!("{} {}", gitops.tool, gitops.owner)));
+    }
+    lines
+}
+
+/// Canary against stable in one bar.
+pub fn traffic(rollout: &Rollout, width: usize) -> Line {
+    let (wanted, actual) = (rollout.weight_wanted, rollout.weight_actual);
+    let stable = Weight::FULL.get() - actual.get();
+    let stable_name = rollout.stable().map(name).unwrap_or_default();
+    let cells = width.saturating_sub(44).clamp(8, 40);
+    let mut line = Line::dim("traffic  ")
+        .with(Role::Canary, format!("canary {actual} "))
+        .join(bar::share(actual.get(), cells, Role::Canary))
+        .with(Role::Stable, format!(" stable {stable_name} {stable} %"));
+    if wanted != actual {
+        line = line.with(Role::Warn, format!("  wants {wanted}"));
+    }
+    if rollout.weight_is_pod_ratio {
+        line = line.with(Role::Dim, "  by pods");
+    }
+    if rollout.weight_verified == Some(false) {
+        line = line
+            .text("  ")
+            .sign(Sign::Warn)
+            .with(Role::Warn, " not verified");
+    }
+    line
+}
+
+/// What people call a revision: its first image, else its hash.
+pub fn name(revision: &Revision) -> String {
+    revision.images.first().map_or_else(
+        || revision.hash.to_string(),
+        |image| image.label().to_string(),
+    )
+}
+
+fn pods(rollout: &Rollout) -> Line {
+    let mut line = Line::dim("pods    ");
+    for revision in &rollout.revisions {
+        let (word, role) = match revision.role {
+            RevisionRole::Stable => ("stable", Role::Stable),
+            RevisionRole::Canary => ("canary", Role::Canary),
+            RevisionRole::Old => continue,
+        };
+        let pods = revision.pods;
+        line = line.with(
+            role,
+            format!(" {word} {}/{} ready ", pods.ready, pods.desired),
+        );
+        if pods.ready < pods.desired {
+            line = line.sign(Sign::Warn);
+        }
+    }
+    line.with(
+        Role::Dim,
+        format!(
+            " {} of {} available in all",
+            rollout.pods.available, rollout.pods.desired
+        ),
+    )
+}
+
+/// How it stands, in words.
+pub fn standing(rollout: &Rollout) -> Line {
+    let sign = steps::standing(rollout);
+    let step = rollout
+        .current_step()
+        .map(|step| format!(", step {}", step.label()));
+    Line::dim("state    ")
+        .sign(sign)
+        .with(sign.role(), format!(" {}", steps::standing_word(rollout)))
+        .with(Role::Dim, step.unwrap_or_default())
+}

@@ -1,0 +1,134 @@
+//! Small charts, one per metric: canary against stable with the limit.
+
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use crate::{
+    domain::Timestamp,
+    ui::{
+        line::Line,
+        paint::Painter,
+        screen::{
+            Scene,
+            facts::{MetricFacts, metrics, sample},
+            panel::metrics::{asked, sign},
+        },
+        theme::Role,
+        widget::chart::{self, Chart},
+    },
+};
+
+/// The least height of a chart with its frame.
+const LEAST: u16 = 5;
+
+/// Draws as many charts as fit, two or three beside each other.
+pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    let metrics = metrics(scene);
+    if metrics.is_empty() {
+        let hint = Line::dim(" no metric is configured for this service and environment");
+        painter.line(area.x, area.y, area.width, &hint);
+        return;
+    }
+    let chosen = scene.state.mark_of(crate::ui::screen::SIDEWAYS);
+    if scene.state.zoomed {
+        let one = metrics
+            .iter()
+            .find(|facts| Some(facts.spec.id.metric.as_str()) == chosen);
+        if let Some(facts) = one.or(metrics.first()) {
+            one_chart(painter, area, scene, facts, true);
+        }
+        return;
+    }
+    let across = match area.width {
+        0..70 => 1,
+        70..170 => 2,
+        _ => 3,
+    }
+    .min(metrics.len());
+    let down = metrics
+        .len()
+        .div_ceil(across)
+        .min(usize::from(area.height / LEAST).max(1));
+    let rows = Layout::vertical(vec![Constraint::Fill(1); down]).split(area);
+    let mut left = metrics.iter();
+    for row in rows.iter() {
+        let here: Vec<&MetricFacts<'_>> = left.by_ref().take(across).collect();
+        let cells = Layout::horizontal(vec![Constraint::Fill(1); here.len().max(1)]).split(*row);
+        for (facts, cell) in here.iter().zip(cells.iter()) {
+            let marked = Some(facts.spec.id.metric.as_str()) == chosen;
+            one_chart(painter, *cell, scene, facts, marked);
+        }
+    }
+}
+
+fn one_chart(
+    painter: &mut Painter<'_>,
+    area: Rect,
+    scene: &Scene<'_>,
+    facts: &MetricFacts<'_>,
+    marked: bool,
+) {
+    let unit = if facts.spec.unit.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", facts.spec.unit)
+    };
+    let title = Line::new().with(Role::Strong, format!("{}{unit}", facts.spec.id.metric));
+    let border = if marked { Role::Key } else { Role::Border };
+    let inside = painter.frame_as(area, &title, &numbers(facts), border);
+    let span = span(scene, facts);
+    let limits = facts
+        .rule
+        .map(|rule| {
+            [rule.fail.below, rule.fail.above]
+                .into_iter()
+                .flatten()
+                .collect()
+        })
+        .unwrap_or_default();
+    let points =
+        |series: Option<&'_ crate::engine::world::Known<crate::domain::measure::Series>>| {
+            series
+                .map(|series| series.points.clone())
+                .unwrap_or_default()
+        };
+    let (canary, stable) = (points(facts.canary_series), points(facts.stable_series));
+    chart::draw(
+        painter,
+        inside,
+        &Chart {
+            canary: &canary,
+            stable: &stable,
+            limits,
+            span,
+        },
+    );
+}
+
+/// The numbers beside the title, so that nothing hangs on the drawing.
+fn numbers(facts: &MetricFacts<'_>) -> Line {
+    let mut line = Line::new();
+    if let Some(canary) = facts.canary {
+        line = line.with(Role::Canary, sample(canary));
+    }
+    if let Some(stable) = facts.stable {
+        line = line
+            .with(Role::Dim, " / ")
+            .with(Role::Stable, sample(stable));
+    }
+    if let Some(asked) = asked(facts) {
+        line = line.with(Role::Dim, format!("  {asked}"));
+    }
+    match sign(facts) {
+        Some(sign) => line.text(" ").sign(sign),
+        None => line,
+    }
+}
+
+/// The time shown: the window chosen, up to the newest point or now.
+fn span(scene: &Scene<'_>, facts: &MetricFacts<'_>) -> (Timestamp, Timestamp) {
+    let newest = facts
+        .canary_series
+        .or(facts.stable_series)
+        .map_or(scene.now, |series| series.to);
+    (newest - scene.state.window, newest)
+}

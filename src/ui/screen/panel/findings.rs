@@ -1,0 +1,89 @@
+//! What the gates found, in short.
+
+use crate::{
+    domain::verdict::{Finding, Verdict},
+    ui::{
+        line::Line,
+        screen::{Scene, facts::limit},
+        sign::Sign,
+        text,
+        theme::Role,
+    },
+};
+
+/// The value a finding judged, with its unit.
+pub fn observed(finding: &Finding) -> String {
+    finding
+        .observed
+        .map_or_else(String::new, |value| text::with_unit(value, &finding.unit))
+}
+
+/// What the gate needs, as short as possible: the limit, else the whole rule.
+pub fn needs(scene: &Scene<'_>, finding: &Finding) -> String {
+    let rule = scene.rule(finding);
+    rule.and_then(|rule| limit(rule.fail, &rule.unit))
+        .unwrap_or_else(|| finding.rule.to_string())
+}
+
+/// What it was compared with.
+pub fn baseline(finding: &Finding) -> String {
+    finding
+        .baseline
+        .as_ref()
+        .map_or_else(String::new, |baseline| {
+            format!("{} {}", baseline.name, text::number(baseline.value))
+        })
+}
+
+/// One line per gate.
+pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let Some(decision) = scene.decision() else {
+        return vec![Line::dim("nothing was judged yet")];
+    };
+    decision
+        .findings
+        .iter()
+        .map(|finding| line(scene, finding, width))
+        .collect()
+}
+
+fn line(scene: &Scene<'_>, finding: &Finding, width: usize) -> Line {
+    let sign = Sign::from(finding.verdict);
+    let name = text::left(finding.gate.as_str(), 14.min(width / 3));
+    let head = Line::new()
+        .sign(sign)
+        .text(" ")
+        .with(Role::Strong, name)
+        .text(" ");
+    if finding.verdict < Verdict::Pass {
+        let said = format!("{}: {}", finding.verdict.word(), finding.reason);
+        return head.with(sign.role(), said);
+    }
+    if finding.observed.is_none() {
+        return head.with(Role::Dim, finding.rule.to_string());
+    }
+    let line = head
+        .text(text::right(&observed(finding), 10))
+        .with(Role::Dim, format!("  {}", needs(scene, finding)));
+    let compared = baseline(finding);
+    if compared.is_empty() || width < line.width() + compared.len() + 3 {
+        return line;
+    }
+    line.with(Role::Dim, format!("   {compared}"))
+}
+
+/// What stands in the way or needs a look, worst first.
+pub fn open(scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let Some(decision) = scene.decision() else {
+        return Vec::new();
+    };
+    decision
+        .reasons()
+        .map(|finding| {
+            let said = format!(" {} {}", finding.gate, finding.reason);
+            Line::new()
+                .sign(Sign::from(finding.verdict))
+                .text(text::fit(&said, width.saturating_sub(1)))
+        })
+        .collect()
+}

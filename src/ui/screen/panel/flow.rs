@@ -1,0 +1,112 @@
+//! The release as one flow: commit to live.
+
+use crate::{
+    domain::rollout::short_duration,
+    engine::flow::{FlowStage, FlowState, flow},
+    ui::{line::Line, screen::Scene, sign::Sign, text, theme::Role},
+};
+
+/// The sign of a stage.
+pub fn sign(state: FlowState) -> Sign {
+    match state {
+        FlowState::Done => Sign::Good,
+        FlowState::Warned => Sign::Warn,
+        FlowState::Failed => Sign::Bad,
+        FlowState::Running => Sign::Running,
+        FlowState::Queued => Sign::Waiting,
+        FlowState::AsksPerson => Sign::Person,
+        FlowState::Held => Sign::Held,
+        FlowState::RolledBack => Sign::Back,
+        FlowState::Skipped => Sign::Off,
+        FlowState::NotYet => Sign::NotYet,
+        FlowState::Unknown => Sign::Missing,
+    }
+}
+
+/// The stages of the marked release.
+pub fn stages(scene: &Scene<'_>) -> Vec<FlowStage> {
+    scene
+        .lane()
+        .map(|lane| flow(scene.world, lane, scene.now))
+        .unwrap_or_default()
+}
+
+/// Whether the way behind a stage is done.
+fn is_behind(state: FlowState) -> bool {
+    matches!(
+        state,
+        FlowState::Done | FlowState::Warned | FlowState::Skipped
+    )
+}
+
+/// Names, signs on the way, details; the place marked, a chosen stage strong.
+pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let stages = stages(scene);
+    if stages.is_empty() {
+        return vec![Line::dim("nothing is known about this release yet")];
+    }
+    let step = (width / stages.len()).clamp(5, 20);
+    let chosen = scene.state.mark_of(crate::ui::screen::SIDEWAYS);
+    let (mut names, mut way, mut details, mut place) =
+        (Line::new(), Line::new(), Line::new(), Line::new());
+    for (index, stage) in stages.iter().enumerate() {
+        let role = match (chosen == Some(stage.name), stage.here) {
+            (true, _) => Role::Badge,
+            (false, true) => Role::Strong,
+            (false, false) => Role::Dim,
+        };
+        let name = text::fit(stage.name, step - 1);
+        let gap = " ".repeat(step - text::width(&name));
+        names = names.with(role, name).text(gap);
+        way = way.sign(sign(stage.state));
+        if index + 1 < stages.len() {
+            let bar = if is_behind(stage.state) { "━" } else { "╌" };
+            let role = if is_behind(stage.state) {
+                Role::Good
+            } else {
+                Role::Dim
+            };
+            way = way.with(role, bar.repeat(step - 1));
+        }
+        details = details.text(text::left(&detail(stage, step - 1), step));
+        place = place.with(
+            Role::Strong,
+            text::left(if stage.here { "^ here" } else { "" }, step),
+        );
+    }
+    vec![names, way, details, place]
+}
+
+fn detail(stage: &FlowStage, room: usize) -> String {
+    let took = stage
+        .took
+        .map(|took| short_duration(std::time::Duration::from_secs(took.as_secs())));
+    match took {
+        Some(took) if stage.detail.is_empty() || stage.detail.len() + took.len() + 1 > room => took,
+        Some(took) => format!("{} {took}", stage.detail),
+        None => stage.detail.to_string(),
+    }
+}
+
+/// Two rows of names over signs, for narrow places.
+pub fn small(scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let stages = stages(scene);
+    let mut rows = Vec::new();
+    let half = stages.len().div_ceil(2).max(1);
+    for part in stages.chunks(half) {
+        let step = (width / half).max(4);
+        let (mut names, mut way) = (Line::new(), Line::new());
+        for stage in part {
+            let role = if stage.here { Role::Strong } else { Role::Dim };
+            let name = text::fit(stage.name, step - 1);
+            names = names.with(role, text::left(&name, step));
+            let bar = if is_behind(stage.state) { "─" } else { " " };
+            way = way
+                .sign(sign(stage.state))
+                .with(Role::Dim, bar.repeat(step - 1));
+        }
+        rows.push(names);
+        rows.push(way);
+    }
+    rows
+}

@@ -1,0 +1,284 @@
+//! A rollout: traffic, steps, charts of canary against stable, analyses with
+//! their measurements, revisions.
+
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use crate::{
+    domain::{
+        rollout::{Analysis, AnalysisMetric, AnalysisPhase, Revision, Role as RevisionRole},
+        text::Clean,
+    },
+    ui::{
+        line::Line,
+        paint::Painter,
+        screen::{SIDEWAYS, Scene, facts::metrics, panel},
+        sign::Sign,
+        text,
+        theme::Role,
+    },
+};
+
+/// Charts, analyses, revisions.
+pub const PANES: usize = 3;
+
+/// Draws the screen.
+pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    let width = usize::from(area.width.saturating_sub(2));
+    let head = panel::canary::lines(scene, width);
+    let [top, rest] = Layout::vertical([
+        Constraint::Length(text::cells(head.len())),
+        Constraint::Min(3),
+    ])
+    .areas(area);
+    painter.lines(
+        Rect {
+            x: top.x + 1,
+            width: top.width - 1,
+            ..top
+        },
+        &head,
+    );
+    if scene.rollout().is_none() {
+        return;
+    }
+    if scene.state.zoomed {
+        zoomed(painter, rest, scene);
+        return;
+    }
+    let analyses = analyses(scene);
+    let wanted = analyses.len().max(revisions(scene).len()).max(3) + 2;
+    let tables = text::cells(wanted)
+        .min(rest.height * 2 / 5)
+        .max(5)
+        .min(rest.height);
+    let [graphs, legend, lower] = Layout::vertical([
+        Constraint::Min(3),
+        Constraint::Length(1),
+        Constraint::Length(tables),
+    ])
+    .areas(rest);
+    if metrics(scene).is_empty() {
+        let [_, lower] = Layout::vertical([Constraint::Length(1), Constraint::Min(3)]).areas(rest);
+        lower_tables(painter, lower, scene, &analyses);
+        return;
+    }
+    panel::charts::draw(painter, graphs, scene);
+    painter.line(
+        legend.x + 1,
+        legend.y,
+        legend.width - 1,
+        &chart_legend(scene),
+    );
+    lower_tables(painter, lower, scene, &analyses);
+}
+
+fn lower_tables(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, analyses: &[Line]) {
+    let revisions = revisions(scene);
+    if area.width >= 100 {
+        let [left, right] =
+            Layout::horizontal([Constraint::Percentage(58), Constraint::Percentage(42)])
+                .areas(area);
+        panel::lines(painter, left, "analyses", &counts(scene), analyses);
+        panel::lines(painter, right, "revisions", &Line::new(), &revisions);
+    } else if scene.state.pane() == 2 {
+        panel::lines(
+            painter,
+            area,
+            "revisions",
+            &Line::dim("Tab analyses"),
+            &revisions,
+        );
+    } else {
+        panel::lines(painter, area, "analyses", &counts(scene), analyses);
+    }
+}
+
+fn zoomed(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    match scene.state.pane() {
+        1 => panel::lines(painter, area, "analyses", &counts(scene), &analyses(scene)),
+        2 => panel::lines(painter, area, "revisions", &Line::new(), &revisions(scene)),
+        _ => panel::charts::draw(painter, area, scene),
+    }
+}
+
+fn chart_legend(scene: &Scene<'_>) -> Line {
+    let rollout = scene.rollout();
+    let name = |revision: Option<&Revision>| revision.map(panel::canary::name).unwrap_or_default();
+    let window = text::age(scene.state.window);
+    Line::new()
+        .with(
+            Role::Canary,
+            format!(
+                "── canary {}",
+                name(rollout.and_then(|rollout| rollout.current()))
+            ),
+        )
+        .with(
+            Role::Stable,
+            format!(
+                "   ·· stable {}",
+                name(rollout.and_then(|rollout| rollout.stable()))
+            ),
+        )
+        .with(Role::Limit, "   ┄┄ limit")
+        .with(
+            Role::Dim,
+            format!("   last {window} (w)   a gap is no data"),
+        )
+}
+
+/// Measurements over all analyses, for the frame's corner.
+fn counts(scene: &Scene<'_>) -> Line {
+    let mut sums = (0, 0, 0, 0);
+    let analyses = scene
+        .rollout()
+        .map(|rollout| rollout.analyses.as_slice())
+        .unwrap_or_default();
+    for metric in analyses.iter().flat_map(|analysis| &analysis.metrics) {
+        sums.0 += metric.counts.successful;
+        sums.1 += metric.counts.failed;
+        sums.2 += metric.counts.inconclusive;
+        sums.3 += metric.counts.error;
+    }
+    let mut line = Line::new();
+    for (count, sign) in [
+        (sums.0, Sign::Good),
+        (sums.1, Sign::Bad),
+        (sums.2, Sign::Missing),
+        (sums.3, Sign::Error),
+    ] {
+        if count > 0 {
+            line = line.sign(sign).text(format!(" {count} "));
+        }
+    }
+    line
+}
+
+/// One line per analysis and per metric of it, newest first.
+fn analyses(scene: &Scene<'_>) -> Vec<Line> {
+    let Some(rollout) = scene.rollout() else {
+        return Vec::new();
+    };
+    if rollout.analyses.is_empty() {
+        return vec![Line::dim("no analysis has run for this revision")];
+    }
+    rollout
+        .analyses
+        .iter()
+        .flat_map(|analysis| analysis_lines(scene, analysis))
+        .collect()
+}
+
+fn analysis_lines(scene: &Scene<'_>, analysis: &Analysis) -> Vec<Line> {
+    let sign = Sign::from(&analysis.phase);
+    let age = analysis.started_at.map_or_else(String::new, |at| {
+        format!("  {} ago", text::ago(at, scene.now))
+    });
+    let mut lines = vec![
+        Line::new()
+            .sign(sign)
+            .with(
+                Role::Strong,
+                format!(" {}", text::fit_middle(&analysis.name, 34)),
+            )
+            .with(sign.role(), format!(" {}", phase(&analysis.phase)))
+            .with(Role::Dim, age)
+            .with(
+                Role::Dim,
+                if analysis.message.is_empty() {
+                    String::new()
+                } else {
+                    format!("  {}", analysis.message)
+                },
+            ),
+    ];
+    lines.extend(analysis.metrics.iter().map(metric_line));
+    lines
+}
+
+fn metric_line(metric: &AnalysisMetric) -> Line {
+    let of = metric
+        .count
+        .map_or_else(String::new, |count| format!(" of {count}"));
+    let mut line = Line::plain("  ")
+        .sign(Sign::from(&metric.phase))
+        .text(format!(" {} ", text::left(&metric.name, 16)))
+        .with(Role::Dim, format!("{}{of} ", metric.counts.total()));
+    for measurement in metric.measurements.iter().rev().take(4).rev() {
+        line = line
+            .text(" ")
+            .sign(Sign::from(&measurement.phase))
+            .text(text::fit(measurement.value.trim_matches(['[', ']']), 9));
+    }
+    let condition = metric
+        .success_condition
+        .as_ref()
+        .or(metric.failure_condition.as_ref());
+    if let Some(condition) = condition {
+        line = line.with(Role::Dim, format!("  {condition}"));
+    }
+    if metric.dry_run {
+        line = line.with(Role::Dim, "  dry run");
+    }
+    line
+}
+
+fn phase(phase: &AnalysisPhase) -> &str {
+    match phase {
+        AnalysisPhase::Pending => "pending",
+        AnalysisPhase::Running => "running",
+        AnalysisPhase::Successful => "successful",
+        AnalysisPhase::Failed => "failed",
+        AnalysisPhase::Error => "error",
+        AnalysisPhase::Inconclusive => "inconclusive",
+        AnalysisPhase::Unknown(word) => word,
+    }
+}
+
+/// One line per revision, newest first.
+fn revisions(scene: &Scene<'_>) -> Vec<Line> {
+    let Some(rollout) = scene.rollout() else {
+        return Vec::new();
+    };
+    rollout
+        .revisions
+        .iter()
+        .map(|revision| {
+            let (word, role) = match revision.role {
+                RevisionRole::Stable => ("stable", Role::Stable),
+                RevisionRole::Canary => ("canary", Role::Canary),
+                RevisionRole::Old => ("", Role::Dim),
+            };
+            let age = revision
+                .created_at
+                .map_or_else(String::new, |at| text::ago(at, scene.now));
+            Line::dim(format!("{:>4} ", revision.number))
+                .with(Role::Strong, text::left(&panel::canary::name(revision), 16))
+                .with(role, format!(" {word:<6}"))
+                .text(format!(
+                    " {}/{}",
+                    revision.pods.ready, revision.pods.desired
+                ))
+                .with(Role::Dim, format!(" {age:>4} {}", revision.hash))
+        })
+        .collect()
+}
+
+/// The metrics, for `←` and `→`.
+pub fn ids(scene: &Scene<'_>, pane: usize) -> Vec<String> {
+    if pane != SIDEWAYS {
+        return Vec::new();
+    }
+    metrics(scene)
+        .iter()
+        .map(|facts| facts.spec.id.metric.to_string())
+        .collect()
+}
+
+/// The marked revision's name, for copying.
+pub fn revision_name(scene: &Scene<'_>) -> Option<Clean> {
+    scene
+        .rollout()?
+        .current()
+        .map(|revision| Clean::from(panel::canary::name(revision)))
+}

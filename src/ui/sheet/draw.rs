@@ -1,0 +1,422 @@
+//! What a sheet says. It prints the plan that will be sent, not a story about it.
+//!
+//! The foot (what to press) is never left out; what does not fit above it is
+//! counted.
+
+use ratatui::layout::{Constraint, Flex, Layout, Rect};
+
+use crate::{
+    domain::{Timestamp, action::Preview, text::Clean},
+    engine::{
+        clear::backends_of,
+        plan::{Class, PlanStep, Verb},
+        world::{Liveness, World},
+    },
+    ui::{
+        line::Line,
+        paint::Painter,
+        screen::{Scene, frame::prompt},
+        sheet::{
+            Asks, Sheet, Stage,
+            ask::{TYPED_REASON, decision, reasons},
+        },
+        sign::Sign,
+        text,
+        theme::Role,
+    },
+};
+
+/// The widest a sheet gets.
+const WIDEST: u16 = 100;
+
+/// Draws the sheet over what is there.
+pub fn draw(painter: &mut Painter<'_>, area: Rect, sheet: &Sheet, scene: &Scene<'_>) {
+    let width = WIDEST.min(
+        area.width
+            .saturating_sub(if area.width < 80 { 0 } else { 4 }),
+    );
+    let inner = usize::from(width.saturating_sub(4));
+    let (body, foot) = (body(sheet, scene, inner), foot(sheet, scene, inner));
+    let wanted = text::cells(body.len() + foot.len() + 3);
+    let height = wanted.min(area.height.saturating_sub(2));
+    let [row] = Layout::vertical([Constraint::Length(height)])
+        .flex(Flex::Center)
+        .areas(area);
+    let [window] = Layout::horizontal([Constraint::Length(width)])
+        .flex(Flex::Center)
+        .areas(row);
+    painter.clear(window);
+    let inside = painter.frame_as(window, &title(sheet), &place(sheet, scene), Role::Key);
+    let padded = Rect {
+        x: inside.x + 1,
+        width: inside.width.saturating_sub(2),
+        ..inside
+    };
+    let room = usize::from(padded.height).saturating_sub(foot.len() + 1);
+    let fits = body.len() <= room;
+    let shown = if fits {
+        body.len()
+    } else {
+        room.saturating_sub(1)
+    };
+    let above = Rect {
+        height: text::cells(shown),
+        ..padded
+    };
+    painter.lines(above, &body);
+    if !fits {
+        let more = Line::new().sign(Sign::Warn).with(
+            Role::Warn,
+            format!(
+                " {} more lines: enlarge the window to read them",
+                body.len() - shown
+            ),
+        );
+        painter.line(padded.x, padded.y + text::cells(shown), padded.width, &more);
+    }
+    let y = padded.bottom().saturating_sub(text::cells(foot.len()));
+    painter.lines(
+        Rect {
+            y,
+            height: text::cells(foot.len()),
+            ..padded
+        },
+        &foot,
+    );
+}
+
+fn title(sheet: &Sheet) -> Line {
+    let verb = sheet.plan.ask.verb.word().to_uppercase();
+    let role = match sheet.plan.class {
+        Class::Brake => Role::Strong,
+        Class::Neutral => Role::Info,
+        Class::Throttle => Role::Warn,
+        Class::Bend => Role::Bad,
+    };
+    Line::new()
+        .with(role, verb)
+        .with(Role::Strong, format!("  {}", sheet.plan.ask.lane.0))
+}
+
+fn place(sheet: &Sheet, scene: &Scene<'_>) -> Line {
+    let (_, environment) = &sheet.plan.ask.lane;
+    let critical = scene
+        .world
+        .catalog
+        .environments
+        .get(environment)
+        .is_some_and(|spec| spec.critical);
+    let role = if critical { Role::Critical } else { Role::Info };
+    let line = Line::new().with(role, environment.to_string());
+    if critical {
+        line.with(Role::Critical, " critical")
+    } else {
+        line
+    }
+}
+
+/// Everything above the foot.
+pub fn body(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let plan = &sheet.plan;
+    let mut lines = Vec::new();
+    for moved in &sheet.moved {
+        lines.push(
+            Line::new()
+                .sign(Sign::Warn)
+                .with(Role::Warn, format!(" moved while you read: {moved}")),
+        );
+    }
+    if let Some(off) = &sheet.off {
+        for part in text::wrap(
+            &format!("cannot be sent now: {off}"),
+            width.saturating_sub(2),
+        ) {
+            lines.push(
+                Line::new()
+                    .sign(Sign::Bad)
+                    .with(Role::Bad, format!(" {part}")),
+            );
+        }
+    }
+    lines.push(labelled("release", plan.release_label.as_str()));
+    for (label, fact) in &plan.facts {
+        lines.push(labelled(label, fact));
+    }
+    if let Some(decision) = decision(plan, scene.world).filter(|_| plan.class != Class::Neutral) {
+        let sign = Sign::from(decision.word);
+        let mut line = Line::dim(format!("{:<10} ", "decision"))
+            .sign(sign)
+            .with(sign.role(), format!(" {}", decision.word.text()));
+        if plan.class == Class::Brake {
+            line = line.with(Role::Dim, "  (not asked by a brake)");
+        }
+        lines.push(line);
+    }
+    for warning in sheet.warnings.iter().chain(&plan.warnings) {
+        for (index, part) in text::wrap(warning, width.saturating_sub(13))
+            .into_iter()
+            .enumerate()
+        {
+            let head = if index == 0 {
+                Line::plain(" ".repeat(11)).sign(Sign::Warn)
+            } else {
+                Line::plain(" ".repeat(12))
+            };
+            lines.push(head.with(Role::Warn, format!(" {part}")));
+        }
+    }
+    lines.push(ages(sheet, scene.world, scene.now));
+    lines.push(Line::new());
+    let count = plan.steps.len();
+    lines.push(Line::dim(if count == 1 {
+        "what will be sent".to_owned()
+    } else {
+        format!("what will be sent, {count} steps in this order")
+    }));
+    for (index, step) in plan.steps.iter().enumerate() {
+        lines.extend(step_lines(
+            index,
+            step,
+            sheet.previews.get(index),
+            sheet.detail,
+            width,
+        ));
+    }
+    lines.extend(targets(sheet, width));
+    lines
+}
+
+fn labelled(label: &str, fact: &str) -> Line {
+    Line::dim(format!("{} ", text::left(label, 10))).text(fact.to_owned())
+}
+
+fn step_lines(
+    index: usize,
+    step: &PlanStep,
+    preview: Option<&Preview>,
+    detail: bool,
+    width: usize,
+) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (part, said) in text::wrap(&step.effect, width.saturating_sub(3))
+        .into_iter()
+        .enumerate()
+    {
+        let head = if part == 0 {
+            format!("{} ", index + 1)
+        } else {
+            "  ".to_owned()
+        };
+        lines.push(Line::new().with(Role::Key, head).with(Role::Strong, said));
+    }
+    let Some(preview) = preview else {
+        return lines;
+    };
+    if preview.method.is_empty() {
+        lines.push(
+            Line::plain("  ")
+                .sign(Sign::Warn)
+                .with(Role::Warn, format!(" {}", preview.command)),
+        );
+        return lines;
+    }
+    let request = format!("{} {}", preview.method, preview.path);
+    if !detail {
+        lines.push(Line::dim(format!(
+            "  {}",
+            text::fit_middle(&request, width.saturating_sub(2))
+        )));
+        if !preview.check.is_empty() {
+            lines.push(Line::dim(format!("  only if {}", preview.check)));
+        }
+        return lines;
+    }
+    let mut add = |text: &str| {
+        for part in text::wrap(text, width.saturating_sub(4)) {
+            lines.push(Line::dim(format!("    {part}")));
+        }
+    };
+    add(&request);
+    add(preview.content_type);
+    add(&preview.body);
+    add(&format!("only if {}", preview.check));
+    add(&format!("by hand: {}", preview.command));
+    lines
+}
+
+/// How old the word of each backend is that this depends on.
+fn ages(sheet: &Sheet, world: &World, now: Timestamp) -> Line {
+    let mut line = Line::dim(format!("{:<10} ", "ages"));
+    for backend in backends_of(world, &sheet.plan) {
+        let liveness = world.liveness(&backend, now);
+        let age = world
+            .backends
+            .get(&backend)
+            .and_then(|state| state.answered_at)
+            .map_or_else(|| "no answer yet".to_owned(), |at| text::ago(at, now));
+        line = line
+            .text(format!("{backend} "))
+            .sign(Sign::from(liveness))
+            .text(format!(" {age}  "));
+        if sheet.plan.class == Class::Brake && liveness != Liveness::Live {
+            line = line.with(Role::Dim, "(does not stop a brake)  ");
+        }
+    }
+    line
+}
+
+fn targets(sheet: &Sheet, width: usize) -> Vec<Line> {
+    if sheet.targets.len() < 2 {
+        return Vec::new();
+    }
+    let names: Vec<&str> = sheet
+        .targets
+        .iter()
+        .map(|(_, name)| name.as_str())
+        .collect();
+    let listed = text::fit(&names.join(", "), width.saturating_sub(18));
+    vec![
+        Line::new(),
+        Line::new()
+            .with(Role::Key, "t")
+            .with(Role::Dim, " other targets: ")
+            .text(listed),
+    ]
+}
+
+/// What to press. Always the last lines of a sheet.
+pub fn foot(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let mut lines = Vec::new();
+    match &sheet.stage {
+        Stage::Reason(field) => {
+            let (before, after) = field.halves();
+            lines.push(prompt("reason", before, after));
+            lines.push(Line::dim("Enter keeps it; then there is another letter"));
+            return lines;
+        }
+        Stage::Bend(_) => return bend_foot(sheet, scene, width),
+        Stage::Letter | Stage::Enter(_) => lines.extend(reason_line(sheet)),
+    }
+    let verb = sheet.plan.ask.verb;
+    if sheet.off.is_some() {
+        lines.push(Line::dim(
+            "no letter while it cannot be sent; any key closes this sheet",
+        ));
+        return lines;
+    }
+    if matches!(sheet.stage, Stage::Enter(_)) {
+        let said = format!(" {} now", does(verb));
+        lines.push(
+            Line::new()
+                .with(Role::Badge, " Enter ")
+                .with(Role::Strong, said)
+                .with(Role::Dim, "    any other key closes this sheet"),
+        );
+        return lines;
+    }
+    let then = match sheet.asks {
+        Asks::LetterThenEnter => format!(", then Enter, to {}", does(verb)),
+        Asks::Letter | Asks::Bend { .. } => format!(" to {} now", does(verb)),
+    };
+    let waking = !sheet.awake(scene.now, scene.state.rules);
+    let rest = if waking {
+        "    keys wake in a moment"
+    } else {
+        "    any other key closes this sheet"
+    };
+    lines.push(
+        Line::plain("press ")
+            .with(Role::Badge, format!(" {} ", sheet.letter))
+            .with(Role::Strong, then)
+            .with(Role::Dim, rest),
+    );
+    lines
+}
+
+/// The verb as something one does.
+fn does(verb: Verb) -> &'static str {
+    match verb {
+        Verb::RerunFailed => "rerun the failed jobs",
+        Verb::RerunAll => "rerun all jobs",
+        _ => verb.word(),
+    }
+}
+
+fn reason_line(sheet: &Sheet) -> Option<Line> {
+    let verb = sheet.plan.ask.verb;
+    if matches!(verb, Verb::RerunFailed | Verb::RerunAll) {
+        let all = verb == Verb::RerunAll;
+        let (one, two) = if all {
+            (Role::Dim, Role::Strong)
+        } else {
+            (Role::Strong, Role::Dim)
+        };
+        return Some(
+            Line::dim("which     ")
+                .with(one, "1 failed jobs   ")
+                .with(two, "2 all jobs"),
+        );
+    }
+    let mut line = Line::dim("reason    ");
+    for (index, reason) in reasons(verb)?.iter().enumerate() {
+        line = line.join(choice(index, reason, sheet.reason == index));
+    }
+    let typed = sheet
+        .typed_reason
+        .as_deref()
+        .map_or_else(|| "other…".to_owned(), |typed| text::fit(typed, 24));
+    Some(line.join(choice(TYPED_REASON, &typed, sheet.reason == TYPED_REASON)))
+}
+
+fn choice(index: usize, reason: &str, chosen: bool) -> Line {
+    if chosen {
+        Line::new().with(Role::Strong, format!("({} {reason})  ", index + 1))
+    } else {
+        Line::dim(format!("{} {reason}  ", index + 1))
+    }
+}
+
+fn bend_foot(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let Stage::Bend(bend) = &sheet.stage else {
+        return Vec::new();
+    };
+    let rule = match &sheet.asks {
+        Asks::Bend { rule } => rule.clone(),
+        Asks::Letter | Asks::LetterThenEnter => Clean::default(),
+    };
+    let field = |label: &str, field: &crate::ui::field::Field, active: bool| {
+        let (before, after) = field.halves();
+        if active {
+            return prompt(label, before, after);
+        }
+        Line::dim(format!("{label} ")).text(format!("{before}{after}"))
+    };
+    let name_fits = bend.name.clean() == sheet.plan.release_label;
+    let name = field("name    ", &bend.name, !bend.at_reason);
+    let name = if name_fits {
+        name.text(" ").sign(Sign::Good)
+    } else {
+        name
+    };
+    let mut lines = vec![
+        Line::new().sign(Sign::Warn).with(
+            Role::Warn,
+            text::fit(&format!(" this goes past a rule: {rule}"), width),
+        ),
+        Line::plain("type the release's name ")
+            .with(Role::Strong, sheet.plan.release_label.to_string())
+            .text(" and a reason, then Enter"),
+        name,
+        field("reason  ", &bend.reason, bend.at_reason),
+    ];
+    if !sheet.awake(scene.now, scene.state.rules) {
+        lines.push(Line::dim("keys wake in a moment"));
+    } else if sheet.off.is_some() {
+        lines.push(Line::dim("cannot be sent now; Esc closes this sheet"));
+    } else {
+        lines.push(Line::dim(
+            "Tab other field   Enter goes on   Esc closes this sheet",
+        ));
+    }
+    lines
+}

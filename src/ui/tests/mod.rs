@@ -1,0 +1,5 @@
+mod acting;
+mod frames;
+mod looking;
+mod pictures;
+mod safety;

@@ -1,0 +1,138 @@
+//! From what comes in to what shall be done. No clock, no terminal, no task:
+//! the same events at the same instants give the same effects.
+
+mod act;
+mod keys;
+mod look;
+mod overlay;
+
+use crate::{
+    domain::{Timestamp, id::JobId},
+    engine::world::World,
+    ui::{
+        log::view::Arrival,
+        screen::{Screen, fleet},
+        sign::Sign,
+        state::{Effect, Event, LedgerView, LogNews, Overlay, UiState},
+    },
+};
+
+pub use crate::ui::update::act::{HOLD_SILENCE, again};
+
+/// Takes an event; returns what shall be done outside.
+pub fn update(state: &mut UiState, event: Event, world: &World, now: Timestamp) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let out = &mut effects;
+    // A hold whose silence is over goes out before the next key is looked at.
+    act::send_hold(state, now, out);
+    match event {
+        Event::Key(key) => keys::key(state, &key, world, now, out),
+        Event::Paste(text) => keys::paste(state, &text, now),
+        Event::Resize(width, height) => {
+            state.size = (width, height);
+            if !state.has_sheet_room() && state.sheet().is_some() {
+                state.overlay = None;
+                state.say(
+                    Sign::Warn,
+                    "the window is too small for a sheet; nothing was sent",
+                    now,
+                );
+            }
+        }
+        Event::Focus(gained) => keys::focus(state, gained, now, out),
+        Event::Flushed => {
+            if let Some(Overlay::Sheet(sheet)) = &mut state.overlay {
+                sheet.flushed(now);
+            }
+        }
+        Event::World | Event::Tick => {}
+        Event::Log(job, news) => log(state, &job, news),
+        Event::Previews(ticket, previews) => {
+            if let Some(Overlay::Sheet(sheet)) = &mut state.overlay
+                && sheet.ticket == ticket
+            {
+                sheet.previews = previews;
+            }
+        }
+        Event::Submitted(ticket, result) => act::submitted(state, ticket, result, world, now, out),
+        Event::Ledger(read) => {
+            state.ledger = match read {
+                Ok(records) => LedgerView {
+                    records,
+                    trouble: None,
+                    read: true,
+                },
+                Err(trouble) => LedgerView {
+                    trouble: Some(trouble),
+                    read: true,
+                    ..std::mem::take(&mut state.ledger)
+                },
+            };
+        }
+        Event::Said(sign, text) => state.say(sign, text.to_string(), now),
+    }
+    prepare(state, world, now, out);
+    effects
+}
+
+/// Brings what is derived from the world up to date: the fleet's order, the
+/// open sheet, the toast. Called after every event; cheap when nothing changed.
+fn prepare(state: &mut UiState, world: &World, now: Timestamp, out: &mut Vec<Effect>) {
+    act::follow_sheet(state, world, now, out);
+    let gone = state
+        .toast
+        .as_ref()
+        .and_then(|toast| Some(toast.at + toast.lasts()?))
+        .is_some_and(|ends| ends <= now);
+    if gone {
+        state.toast = None;
+    }
+    let looking = look::looking(state, world);
+    if looking != state.looking {
+        state.looking.clone_from(&looking);
+        out.push(Effect::Look(looking.0, looking.1));
+    }
+}
+
+/// Brings the fleet's order up to date. Costs a sort when the world is another
+/// one, so it is done before drawing and before keys, not for every event.
+pub fn order_fleet(state: &mut UiState, world: &World) {
+    let shown = state.still.as_deref().unwrap_or(world);
+    fleet::refresh(&mut state.fleet, shown);
+    let lane = &state.view.lane;
+    let marked = lane.as_ref().is_some_and(|lane| state.fleet.contains(lane));
+    if marked || state.view.screen != Screen::Fleet {
+        return;
+    }
+    // A row that left the filter takes the mark with it: no key may act on
+    // what cannot be seen, and none on a row that slid under the cursor.
+    state.view.lane = match lane {
+        Some(_) if state.fleet.chosen => None,
+        _ => state.fleet.first_choice(),
+    };
+}
+
+/// The next instant at which something happens by itself.
+pub fn wakes_at(state: &UiState, now: Timestamp) -> Option<Timestamp> {
+    let hold = state.hold.as_ref().map(|hold| hold.since + HOLD_SILENCE);
+    let sheet = state
+        .sheet()
+        .and_then(|sheet| sheet.wakes_at(now, state.rules));
+    let toast = state
+        .toast
+        .as_ref()
+        .and_then(|toast| Some(toast.at + toast.lasts()?));
+    [hold, sheet, toast].into_iter().flatten().min()
+}
+
+fn log(state: &mut UiState, job: &JobId, news: LogNews) {
+    let Some(log) = state.log.as_mut().filter(|log| log.job == *job) else {
+        return;
+    };
+    match news {
+        LogNews::Chunk(chunk) => log.push(&chunk),
+        LogNews::End if matches!(log.arrival, Arrival::Failed(_)) => {}
+        LogNews::End => log.arrival = Arrival::Whole,
+        LogNews::Failed(why) => log.arrival = Arrival::Failed(why),
+    }
+}
