@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     app::clock,
-    cli::{Stop, args::Demo, exit::Exit, output::Out, session},
+    cli::{Stop, args::Demo, cockpit, exit::Exit, output::Out, session},
     config,
+    domain::text::Clean,
     report::plain,
     sim::{Sim, clock::Clock, scenario},
 };
@@ -18,6 +19,7 @@ pub(super) struct Stage {
     sim: Sim,
     folder: PathBuf,
     temporary: bool,
+    guide: Vec<String>,
 }
 
 /// Lists the stories.
@@ -56,6 +58,7 @@ pub(super) async fn start(args: &Demo) -> Result<Stage, Stop> {
         sim,
         folder,
         temporary,
+        guide: story.guide,
     })
 }
 
@@ -76,6 +79,14 @@ impl Stage {
     /// The configuration of the demo's world.
     pub(super) fn config(&self, out: &mut Out) -> Result<config::Config, Stop> {
         session::load(Some(&self.folder.join("config.toml")), out)
+    }
+
+    /// What the demo adds to the cockpit.
+    pub(super) fn cockpit(&self) -> cockpit::Stage {
+        cockpit::Stage {
+            badge: Some("DEMO"),
+            coach: self.guide.iter().map(|line| Clean::line(line)).collect(),
+        }
     }
 
     /// Says that it is ready, and serves until a signal comes.

@@ -9,6 +9,7 @@ mod act;
 pub mod args;
 mod audit;
 mod check;
+mod cockpit;
 mod demo;
 mod docs;
 mod doctor;
@@ -37,7 +38,6 @@ use crate::{
         output::Out,
         session::Session,
     },
-    config::Config,
     report::SCHEMA,
 };
 
@@ -133,7 +133,7 @@ async fn dispatch(line: Line, out: &mut Out) -> Result<Exit, Stop> {
     let Line { global, command } = line;
     let Some(command) = command else {
         let config = session::load(global.config.as_deref(), out)?;
-        return cockpit(config, &global, out).await;
+        return cockpit::open(config, &global, cockpit::Stage::default(), out).await;
     };
     match command {
         Command::Status(args) => status::status(&mut open(&global, out)?, &args, out).await,
@@ -170,15 +170,6 @@ fn open(global: &Global, out: &mut Out) -> Result<Session, Stop> {
     Session::start(session::load(global.config.as_deref(), out)?)
 }
 
-/// The cockpit: screens on a terminal, lines where there is none or none are
-/// wanted.
-async fn cockpit(config: Config, _global: &Global, out: &mut Out) -> Result<Exit, Stop> {
-    let mut session = Session::start(config)?;
-    let exit = stream::stream(&mut session, out).await;
-    session.end().await;
-    Ok(exit)
-}
-
 async fn demo(global: &Global, args: &args::Demo, out: &mut Out) -> Result<Exit, Stop> {
     if args.list {
         return Ok(demo::list(out));
@@ -188,7 +179,7 @@ async fn demo(global: &Global, args: &args::Demo, out: &mut Out) -> Result<Exit,
         return Ok(stage.serve(out).await);
     }
     let ended = match stage.config(out) {
-        Ok(config) => cockpit(config, global, out).await,
+        Ok(config) => cockpit::open(config, global, stage.cockpit(), out).await,
         Err(stop) => Err(stop),
     };
     stage.end().await;

@@ -202,6 +202,11 @@ impl Session {
     }
 }
 
+/// The operating system's name for who sits here.
+pub(super) fn person() -> Clean {
+    Clean::name(&whoami::username())
+}
+
 /// Puts together what the app starts from.
 pub(super) fn assemble(config: Config, paths: Paths) -> Result<Assembly, Stop> {
     let kill = env::kill_at()
@@ -212,9 +217,7 @@ pub(super) fn assemble(config: Config, paths: Paths) -> Result<Assembly, Stop> {
         catalog: config.catalog,
         backends: config.backends,
         ledger: Ledger::new(paths, Writer::this_process()),
-        person: Person {
-            os_user: Clean::name(&whoami::username()),
-        },
+        person: Person { os_user: person() },
         now: clock::wall(),
         kill,
     })
