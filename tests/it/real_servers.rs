@@ -9,6 +9,7 @@
 
 mod argo;
 mod cluster;
+mod plane;
 
 use std::sync::Arc;
 

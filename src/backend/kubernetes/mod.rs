@@ -3,8 +3,8 @@
 //! One stream per namespace tells rollouts joined with their ReplicaSets and
 //! AnalysisRuns; one more tells permissions and identity. Orders go out through
 //! a client of their own that never repeats anything. What a Rollout's fields
-//! mean is worked out as upstream's own client does it, in [`phase`],
-//! [`weights`] and [`steps`]. Blue-green and rare steps are read and shown;
+//! mean is worked out as upstream's own client does it, in `phase`,
+//! `weights` and `steps`. Blue-green and rare steps are read and shown;
 //! Argo CD, Flagger and experiments are left out.
 //!
 //! API: `argoproj.io/v1alpha1` and `apps/v1`,

@@ -1,8 +1,10 @@
 //! The Kubernetes backend: against a server that misbehaves in every way, and
 //! against the demo's cluster, whose controllers steer real canaries.
 
+mod deployments;
 mod faults;
 mod orders;
+mod refusals;
 mod standing;
 mod stream;
 

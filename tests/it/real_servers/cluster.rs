@@ -4,170 +4,27 @@
 //! a second, because the controller may swallow what lands right after a write
 //! of its own.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use gonogo::{
     app::clock::wall,
-    backend::{CheckResult, ErrorKind, Setup},
+    backend::{CheckResult, ErrorKind},
     domain::{
         action::{RolloutAction, RolloutSeen},
-        catalog::{Catalog, PlaceSpec, ServiceSpec},
-        id::{BackendId, EnvironmentName, PolicyName, ServiceName, TargetId, TargetKind},
-        observation::Fact,
+        id::{TargetId, TargetKind},
+        observation::{Fact, Observation},
         rollout::{AnalysisPhase, Rollout, RolloutPhase, Substate},
-        text::Clean,
     },
 };
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use super::named;
+use super::plane::Plane;
 use crate::{
-    kubernetes::{Bench, Running, build, order},
-    support::{
-        script::{Reply, Script},
-        setup::setup,
-    },
+    kubernetes::{Bench, Running, order, rollouts},
+    support::script::{Reply, Script},
 };
-
-/// A real plane with one namespace of this test.
-struct Plane {
-    env: Value,
-    namespace: String,
-    admin: kube::Client,
-}
-
-impl Plane {
-    async fn named(namespace: &str) -> Option<Self> {
-        let path = named("GONOGO_REAL_PLANE")?;
-        let env: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        gonogo::backend::tls::install();
-        let kubeconfig = env["personas"]["admin"].as_str().unwrap();
-        let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
-        let options = kube::config::KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .unwrap();
-        let admin = kube::Client::try_from(config).unwrap();
-        let namespace = format!("{namespace}-{}", std::process::id());
-        let plane = Self {
-            env,
-            namespace,
-            admin,
-        };
-        let object =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": plane.namespace}});
-        plane.ask(Method::POST, "/api/v1/namespaces", &object).await;
-        Some(plane)
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: &Value) -> Value {
-        let request = http::Request::builder()
-            .method(method)
-            .uri(path)
-            .header(
-                "content-type",
-                if path.contains('?') {
-                    "application/merge-patch+json"
-                } else {
-                    "application/json"
-                },
-            )
-            .body(body.to_string().into_bytes())
-            .unwrap();
-        let text = self.admin.request_text(request).await.unwrap();
-        serde_json::from_str(&text).unwrap()
-    }
-
-    fn path(&self, kind: TargetKind, name: &str) -> String {
-        let collection = match kind {
-            TargetKind::Rollout => "/apis/argoproj.io/v1alpha1",
-            TargetKind::Deployment => "/apis/apps/v1",
-        };
-        let plural = match kind {
-            TargetKind::Rollout => "rollouts",
-            TargetKind::Deployment => "deployments",
-        };
-        format!("{collection}/namespaces/{}/{plural}{name}", self.namespace)
-    }
-
-    async fn create(&self, kind: TargetKind, name: &str, strategy: Value) {
-        let (version, word) = match kind {
-            TargetKind::Rollout => ("argoproj.io/v1alpha1", "Rollout"),
-            TargetKind::Deployment => ("apps/v1", "Deployment"),
-        };
-        let object = json!({
-            "apiVersion": version,
-            "kind": word,
-            "metadata": {"name": name},
-            "spec": {
-                "replicas": 4,
-                "selector": {"matchLabels": {"app": name}},
-                "template": {
-                    "metadata": {"labels": {"app": name}},
-                    "spec": {"nodeName": "kwok-0", "containers": [{"name": "app", "image": format!("registry.test/{name}:v1")}]},
-                },
-                "strategy": strategy,
-            },
-        });
-        self.ask(Method::POST, &self.path(kind, ""), &object).await;
-    }
-
-    async fn set_image(&self, kind: TargetKind, name: &str, tag: &str) {
-        let containers = json!([{"name": "app", "image": format!("registry.test/{name}:{tag}")}]);
-        let patch = json!({"spec": {"template": {"spec": {"containers": containers}}}});
-        let path = format!("{}?fieldManager=test", self.path(kind, &format!("/{name}")));
-        self.ask(Method::PATCH, &path, &patch).await;
-    }
-
-    fn target(&self, kind: TargetKind, name: &str) -> TargetId {
-        TargetId {
-            backend: BackendId::new("prod"),
-            kind,
-            namespace: Clean::name(&self.namespace),
-            name: Clean::name(name),
-        }
-    }
-
-    /// A backend as this persona, by a kubeconfig with TLS and a private CA.
-    fn bench(&self, persona: &str, targets: &[TargetId]) -> Bench {
-        Self::bench_by(self.env["personas"][persona].as_str().unwrap(), targets)
-    }
-
-    fn bench_by(kubeconfig: &str, targets: &[TargetId]) -> Bench {
-        let name = ServiceName::new("recsys");
-        let places = targets.iter().map(|target| PlaceSpec {
-            environment: EnvironmentName::new("real"),
-            target: target.clone(),
-            container: None,
-        });
-        let service = ServiceSpec {
-            name: name.clone(),
-            run: None,
-            branch: None,
-            stages: Vec::new(),
-            model: None,
-            places: places.collect(),
-            policy: PolicyName::new("none"),
-            metrics: Vec::new(),
-            model_from_alias: false,
-            mappings: Vec::new(),
-        };
-        let catalog = Catalog {
-            services: [(name, service)].into(),
-            ..Catalog::default()
-        };
-        let setup = Setup {
-            now: wall(),
-            ..setup(catalog, &[])
-        };
-        Bench {
-            backend: build(&format!("{{ kubeconfig = '{kubeconfig}' }}"), &setup).unwrap(),
-            folder: Arc::new(tempfile::tempdir().unwrap()),
-        }
-    }
-}
 
 fn seen(rollout: &Rollout) -> RolloutSeen {
     RolloutSeen {
@@ -213,8 +70,8 @@ impl Steered {
         }
         let quiet = Duration::from_millis(1100);
         while let Ok(Some(observation)) = timeout(quiet, self.running.told.recv()).await {
-            if let gonogo::domain::observation::Observation::Batch(batch) = observation {
-                let told = crate::kubernetes::rollouts(&batch);
+            if let Observation::Batch(batch) = observation {
+                let told = rollouts(&batch);
                 if let Some(now) = told.into_iter().find(|rollout| rollout.id == id) {
                     self.now = now;
                 }
