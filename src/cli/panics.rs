@@ -13,7 +13,7 @@ use std::sync::{
 pub struct Panics(Arc<AtomicBool>);
 
 impl Panics {
-    /// Whether anything panicked since [`install`].
+    /// Whether anything panicked since installation.
     pub fn happened(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,7 +1,7 @@
 //! What the cockpit writes down: the ledger of everything it was asked to do.
 //!
 //! One JSON object a line, append-only, each line naming the hash of the one
-//! before it. The lines have their own types ([`wire`]), not the domain's,
+//! before it. The lines have their own types (`wire`), not the domain's,
 //! because a ledger outlives every version of the program that wrote it. All of
 //! it is synchronous; whoever calls from a task does so on a blocking thread.
 

@@ -196,7 +196,7 @@ impl Reader {
 
     /// The lines written since the last call. A ledger that became shorter is
     /// read from its front again. Lines that cannot be read are left out:
-    /// naming them is the business of [`crate::store::verify`].
+    /// naming them is the business of [`fn@crate::store::verify`].
     ///
     /// # Errors
     ///

@@ -1,3 +1,5 @@
+//! A sheet from its opening to its end, in virtual time.
+
 use chrono::{DateTime, TimeDelta};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The cockpit as people use it: keys in, frames and effects out.
+
 mod acting;
 mod frames;
 mod looking;
