@@ -1,6 +1,6 @@
 //! One service in one environment: what is live there and what is on its way.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     domain::{
@@ -173,11 +173,9 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec) -> Lane {
         .as_ref()
         .or(live.as_ref())
         .and_then(|release| release.created_at);
-    let coming = coming(world, service, newest_known).filter(|release| {
-        live.as_ref().is_none_or(|live| live.id != release.id)
-            && rolling
-                .as_ref()
-                .is_none_or(|rolling| rolling.id != release.id)
+    let tried = rollout.map_or_else(BTreeSet::new, |rollout| tried(world, service, rollout));
+    let coming = coming(world, service, newest_known, |release| {
+        !tried.contains(&release.id) || approval_for(world, service, release, spec).is_some()
     });
     let candidate = match (&rolling, coming) {
         (Some(rolling), None) => Some(Arc::clone(rolling)),
@@ -189,7 +187,7 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec) -> Lane {
     let in_rollout = candidate.as_ref().map(|release| &release.id)
         == rolling.as_ref().map(|release| &release.id);
     let place = match (&candidate, rollout) {
-        (Some(release), _) if !in_rollout => in_pipeline(world, release, spec),
+        (Some(release), _) if !in_rollout => in_pipeline(world, service, release, spec),
         (_, Some(rollout)) => in_environment(rollout, under_way),
         (_, None) => Place::Unknown {
             why: unseen(world, spec),
@@ -218,11 +216,24 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec) -> Lane {
     }
 }
 
-/// The newest release with a run, if it is newer than what is known of the environment.
+/// Releases this rollout has had: live, rolling out, or left behind. One that
+/// was rolled back is not on its way any more.
+fn tried(world: &World, service: &ServiceSpec, rollout: &Rollout) -> BTreeSet<ReleaseId> {
+    rollout
+        .revisions
+        .iter()
+        .filter_map(|revision| release_of_revision(world, service, rollout, &revision.hash))
+        .map(|release| release.id.clone())
+        .collect()
+}
+
+/// The newest release with a run that is `eligible`, if it is newer than what is
+/// known of the environment.
 fn coming(
     world: &World,
     service: &ServiceSpec,
     newest_known: Option<Timestamp>,
+    eligible: impl Fn(&Release) -> bool,
 ) -> Option<Arc<Release>> {
     world
         .releases
@@ -231,6 +242,7 @@ fn coming(
         .filter(|release| {
             newest_known.is_none_or(|known| release.created_at.is_some_and(|at| known < at))
         })
+        .filter(|release| eligible(release))
         .max_by_key(|release| release.created_at)
         .cloned()
 }
@@ -270,11 +282,11 @@ fn in_environment(rollout: &Rollout, under_way: bool) -> Place {
     }
 }
 
-fn in_pipeline(world: &World, release: &Release, spec: &PlaceSpec) -> Place {
+fn in_pipeline(world: &World, service: &ServiceSpec, release: &Release, spec: &PlaceSpec) -> Place {
     let Some(run) = release.run.value().and_then(|id| world.runs.get(id)) else {
         return Place::Built;
     };
-    if let Some(approval) = approval_for(world, release, spec) {
+    if let Some(approval) = approval_for(world, service, release, spec) {
         return Place::Approval {
             environment: approval.environment.clone(),
         };
@@ -315,9 +327,10 @@ fn run_word(run: &Run) -> &'static str {
 }
 
 /// The waiting gate that stands before this environment: the one named like it,
-/// or the only one.
+/// or the only one of a service that has one place to go.
 fn approval_for<'a>(
     world: &'a World,
+    service: &ServiceSpec,
     release: &Release,
     spec: &PlaceSpec,
 ) -> Option<&'a Known<PendingApproval>> {
@@ -326,7 +339,8 @@ fn approval_for<'a>(
     let like = waiting.iter().find(|approval| {
         approval.environment.contains(name) || name.contains(approval.environment.as_str())
     });
-    like.or_else(|| waiting.first()).copied()
+    let only = waiting.first().filter(|_| service.places.len() == 1);
+    like.or(only).copied()
 }
 
 fn waits_for(world: &World, candidate: Option<&Release>, place: &Place) -> WaitsFor {

@@ -4,3 +4,4 @@ mod acting;
 mod correlation;
 mod folding;
 mod gates;
+mod lanes;
