@@ -21,7 +21,7 @@ use crate::sim::{
     http::FaultSwitch,
     kubernetes::Cluster,
     mlflow::{Provenance, Registry},
-    prometheus::{Database, Generator, arms_of, millis},
+    prometheus::{Arm, Database, Generator, arms_of, millis},
     scenario::{Moment, Traffic, fill_facts},
 };
 
@@ -50,6 +50,28 @@ pub(crate) struct Director {
     speed: f64,
     /// What is still to come, soonest last.
     script: Vec<Moment>,
+    /// Who gets the traffic, and the cluster's version at which that was looked up.
+    arms: (u64, Vec<Vec<Arm>>),
+}
+
+impl Stage {
+    /// Which versions of each target of traffic get some, in the generator's order.
+    fn arms(&self) -> Vec<Vec<Arm>> {
+        let replica_sets = self.cluster.list("ReplicaSet");
+        let of = |traffic: &Traffic| {
+            let Traffic {
+                kind,
+                namespace,
+                target,
+                ..
+            } = traffic;
+            let target = self.cluster.get(kind, namespace, target);
+            target
+                .map(|target| arms_of(&target, &replica_sets))
+                .unwrap_or_default()
+        };
+        self.generator.traffic.iter().map(of).collect()
+    }
 }
 
 fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -74,6 +96,7 @@ impl Director {
             begins,
             speed,
             script,
+            arms: (0, Vec::new()),
         };
         director.sort();
         director
@@ -139,16 +162,12 @@ impl Director {
     }
 
     /// Measures every target at a moment in milliseconds.
-    pub(crate) fn scrape(&self, at: i64) {
-        let replica_sets = self.stage.cluster.list("ReplicaSet");
-        let arms = |traffic: &Traffic| {
-            self.stage
-                .cluster
-                .get(&traffic.kind, &traffic.namespace, &traffic.target)
-                .map(|target| arms_of(&target, &replica_sets))
-                .unwrap_or_default()
-        };
-        let observed = self.stage.generator.observe(arms);
+    fn scrape(&mut self, at: i64) {
+        let version = self.stage.cluster.version();
+        if self.arms.0 != version {
+            self.arms = (version, self.stage.arms());
+        }
+        let observed = self.stage.generator.observe(&self.arms.1);
         locked(&self.stage.database).scrape(at, &observed);
     }
 

@@ -202,6 +202,20 @@ pub(crate) fn router(site: Arc<dyn Site>, faults: FaultSwitch, clock: Clock) -> 
 }
 
 async fn answer(State(front): State<Front>, request: AxumRequest) -> Response {
+    let mut response = undated(&front, request).await;
+    // Clients tell the server's clock by this; it is the demo's, not the machine's.
+    let date = front
+        .clock
+        .now()
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
+}
+
+async fn undated(front: &Front, request: AxumRequest) -> Response {
     if let Some(broken) = broken_answer(&front.faults).await {
         return broken;
     }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use crate::sim::{
     github::{
         api::{Call, not_found, problem},
-        engine::{self, Again},
         model::{Act, Environment, Hub, Life, Review, Run},
+        people::{self, Again},
+        settle::environment_of,
     },
     http::Reply,
 };
@@ -122,14 +123,14 @@ fn on_run(hub: &mut Hub, call: &Call<'_>, full_name: &str, id: u64, act: &str) -
             if again == Again::Failed && !failed {
                 return problem(403, "This workflow run has no failed jobs to rerun");
             }
-            engine::rerun(repo, id, again, call.login, now, ids, *speed);
+            people::rerun(repo, id, again, call.login, now, ids, *speed);
             Reply::json(201, &json!({}))
         }
         "cancel" | "force-cancel" => {
             if over {
                 return problem(409, "Cannot cancel a workflow run that is completed.");
             }
-            engine::cancel(repo, id, now, ids, *speed, act == "force-cancel");
+            people::cancel(repo, id, now, ids, *speed, act == "force-cancel");
             Reply::json(202, &json!({}))
         }
         _ => not_found(),
@@ -187,7 +188,7 @@ fn review(hub: &mut Hub, call: &Call<'_>, index: usize, id: u64) -> Reply {
             comment: comment.to_owned(),
         };
         let now = call.request.now;
-        concerned.extend(engine::review(
+        concerned.extend(people::review(
             repo,
             id,
             environment,
@@ -216,7 +217,7 @@ fn waiting_environments(repo: &crate::sim::github::model::Repo, run: &Run) -> Ve
         .jobs
         .iter()
         .filter(|job| matches!(job.life, Life::Waiting { clear: false, .. }))
-        .filter_map(|job| engine::environment_of(repo, run, &job.name))
+        .filter_map(|job| environment_of(repo, run, &job.name))
         .cloned()
         .collect()
 }

@@ -12,14 +12,20 @@ mod api;
 mod budget;
 mod engine;
 mod logs;
+mod lookup;
 mod model;
+mod people;
 mod read;
 mod seed;
+mod settle;
 mod shape;
+mod shape_deploys;
 mod shape_runs;
 mod steps;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_acts;
 
 pub(crate) use api::GitHub;
 pub(crate) use engine::Finished;

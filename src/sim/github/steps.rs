@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 
 use crate::sim::github::{
-    engine::SET_UP,
     model::{Job, JobSpec, Life, Time, scaled},
+    settle::SET_UP,
 };
 
 /// One step as a reader sees it.

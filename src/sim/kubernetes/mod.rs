@@ -331,6 +331,11 @@ impl Cluster {
         locked(&self.controllers).set_metrics(source);
     }
 
+    /// The number of the newest change: while it stays, so does everything.
+    pub fn version(&self) -> u64 {
+        self.shared.store.version()
+    }
+
     /// Every mutating request so far, oldest first.
     pub fn mutations(&self) -> Vec<Recorded> {
         self.shared.recorded()

@@ -10,6 +10,7 @@ mod api;
 mod filter;
 mod problem;
 mod read;
+mod search;
 mod shape;
 mod store;
 #[cfg(test)]

@@ -2,18 +2,22 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::DateTime;
 use serde_json::{Value as Json, json};
 
 use crate::sim::{
     http::{Reply, Request, Site, form_pairs},
     prometheus::{
+        answers::{
+            bad_param, located, matrix_entry, names, parsed, plain, refused, reply, rfc3339, time,
+            values_of, what,
+        },
         ast::{Expr, Selector},
         database::Database,
-        eval::{Context, all_series, evaluate},
+        eval::evaluate,
         exposition,
-        lex::{ParseError, duration},
+        lex::duration,
         parse::parse,
+        select::Context,
         value::{Labels, Problem, Sample, Value, millis, number, seconds},
     },
 };
@@ -26,11 +30,11 @@ const MOST_POINTS: i64 = 11_000;
 pub(crate) struct Prometheus {
     database: Arc<Mutex<Database>>,
     /// What the `instance` label says.
-    instance: String,
+    pub(crate) instance: String,
     /// Credentials that are good; a request without any is let in, as a bare
     /// Prometheus lets everyone in.
     tokens: Vec<String>,
-    started: i64,
+    pub(crate) started: i64,
 }
 
 impl Prometheus {
@@ -49,7 +53,7 @@ impl Prometheus {
         }
     }
 
-    fn database(&self) -> MutexGuard<'_, Database> {
+    pub(crate) fn database(&self) -> MutexGuard<'_, Database> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -62,10 +66,7 @@ impl Prometheus {
             .map_err(|error| located(query, &error))?
             .quickened(speed);
         let database = self.database();
-        let context = Context {
-            database: &database,
-            instance: &self.instance,
-        };
+        let context = Context::new(&database, &self.instance);
         match evaluate(&context, &expr, at) {
             Ok(Value::Scalar(number)) => Ok(vec![number]),
             Ok(Value::Vector(samples)) => Ok(samples.iter().map(|sample| sample.value).collect()),
@@ -76,7 +77,7 @@ impl Prometheus {
 }
 
 /// Parameters of the query and of a form body.
-struct Params(Vec<(String, String)>);
+pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
     fn of(request: &Request) -> Self {
@@ -87,7 +88,7 @@ impl Params {
         Self(pairs)
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(key, _)| key == name)
@@ -174,10 +175,7 @@ impl Prometheus {
         let text = params.get("query").unwrap_or_default();
         let expr = parsed(text)?;
         let database = self.database();
-        let context = Context {
-            database: &database,
-            instance: &self.instance,
-        };
+        let context = Context::new(&database, &self.instance);
         let stamp = seconds(at);
         Ok(match evaluate(&context, &expr, at)? {
             Value::Scalar(value) => {
@@ -260,10 +258,7 @@ impl Prometheus {
             ));
         }
         let database = self.database();
-        let context = Context {
-            database: &database,
-            instance: &self.instance,
-        };
+        let context = Context::new(&database, &self.instance);
         let mut rows: Vec<(Labels, Vec<(i64, f64)>)> = Vec::new();
         let mut at = start;
         while at <= end {
@@ -305,145 +300,7 @@ impl Prometheus {
         }
         let since = time(params, "start")?.unwrap_or(now - 3_600_000 * 12);
         let database = self.database();
-        let context = Context {
-            database: &database,
-            instance: &self.instance,
-        };
-        Ok(all_series(&context, &selectors, since))
+        let context = Context::new(&database, &self.instance);
+        Ok(context.labels(&selectors, since))
     }
-
-    fn metadata(&self, params: &Params, now: i64) -> Json {
-        let text = exposition::text(&self.database(), now);
-        let mut families = serde_json::Map::new();
-        for line in text.lines() {
-            let mut words = line.strip_prefix("# TYPE ").unwrap_or_default().split(' ');
-            if let (Some(name), Some(kind)) = (words.next(), words.next())
-                && params.get("metric").is_none_or(|wanted| wanted == name)
-            {
-                families.insert(
-                    name.to_owned(),
-                    json!([{"type": kind, "help": "", "unit": ""}]),
-                );
-            }
-        }
-        Json::Object(families)
-    }
-
-    fn targets(&self, origin: &str) -> Json {
-        let database = self.database();
-        let interval = format!("{}ms", database.interval);
-        let active: Vec<Json> = database
-            .scrapes
-            .iter()
-            .map(|scrapes| {
-                let (at, up) = scrapes.up.back().copied().unwrap_or((self.started, false));
-                let url = format!("{origin}/metrics");
-                json!({
-                    "discoveredLabels": {"__address__": self.instance, "__metrics_path__": "/metrics",
-                                         "__scheme__": "http", "job": "models"},
-                    "labels": {"instance": self.instance, "job": "models",
-                               "target": scrapes.target},
-                    "scrapePool": "models",
-                    "scrapeUrl": url,
-                    "globalUrl": url,
-                    "lastError": if up { "" } else { "connection refused" },
-                    "lastScrape": rfc3339(at),
-                    "lastScrapeDuration": 0.004,
-                    "health": if up { "up" } else { "down" },
-                    "scrapeInterval": interval,
-                    "scrapeTimeout": interval,
-                })
-            })
-            .collect();
-        json!({"activeTargets": active, "droppedTargets": []})
-    }
-}
-
-fn plain(status: u16, text: &'static str) -> Reply {
-    Reply::typed(status, "text/plain; charset=utf-8", text)
-}
-
-fn reply(status: u16, body: &Json) -> Reply {
-    Reply::typed(status, "application/json", body.to_string())
-}
-
-fn refused(status: u16, kind: &str, why: &str) -> Reply {
-    reply(
-        status,
-        &json!({"status": "error", "errorType": kind, "error": why}),
-    )
-}
-
-fn bad_param(name: &str, why: &str) -> Problem {
-    Problem::BadData(format!("invalid parameter \"{name}\": {why}"))
-}
-
-fn parsed(query: &str) -> Result<Expr, Problem> {
-    parse(query).map_err(|error| bad_param("query", &located(query, &error)))
-}
-
-/// A parse error with line and column, as the real server writes it.
-fn located(query: &str, error: &ParseError) -> String {
-    let before = query.get(..error.at).unwrap_or(query);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().len() + 1;
-    format!("{line}:{column}: parse error: {}", error.why)
-}
-
-fn what(name: &str) -> &'static str {
-    if name == "step" {
-        "duration"
-    } else {
-        "timestamp"
-    }
-}
-
-/// A moment given as seconds or RFC 3339.
-fn time(params: &Params, name: &str) -> Result<Option<i64>, Problem> {
-    let Some(text) = params.get(name).filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    if let Ok(number) = text.parse::<f64>() {
-        return Ok(Some(millis(number)));
-    }
-    DateTime::parse_from_rfc3339(text)
-        .map(|at| Some(at.timestamp_millis()))
-        .map_err(|_| {
-            let why = if name == "time" {
-                format!(
-                    "Invalid time value for 'time': cannot parse \"{text}\" to a valid timestamp"
-                )
-            } else {
-                format!("cannot parse \"{text}\" to a valid timestamp")
-            };
-            bad_param(name, &why)
-        })
-}
-
-fn matrix_entry(labels: &Labels, points: &[(i64, f64)]) -> Json {
-    let values: Vec<Json> = points
-        .iter()
-        .map(|(at, value)| json!([seconds(*at), number(*value)]))
-        .collect();
-    json!({"metric": labels, "values": values})
-}
-
-fn names(all: &[Labels]) -> Json {
-    let mut names: Vec<&String> = all.iter().flat_map(|labels| labels.keys()).collect();
-    names.sort();
-    names.dedup();
-    json!(names)
-}
-
-fn values_of(all: &[Labels], name: &str) -> Json {
-    let mut values: Vec<&String> = all.iter().filter_map(|labels| labels.get(name)).collect();
-    values.sort();
-    values.dedup();
-    json!(values)
-}
-
-fn rfc3339(at: i64) -> String {
-    DateTime::from_timestamp_millis(at)
-        .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
-        .unwrap_or_default()
 }

@@ -8,6 +8,7 @@
 //! a typo is on a real server.
 
 mod aggregate;
+mod answers;
 mod api;
 mod ast;
 mod binary;
@@ -17,7 +18,9 @@ mod exposition;
 mod functions;
 mod histogram;
 mod lex;
+mod matching;
 mod parse;
+mod select;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -25,5 +28,5 @@ mod value;
 
 pub(crate) use api::Prometheus;
 pub(crate) use database::Database;
-pub(crate) use traffic::{Generator, arms_of};
+pub(crate) use traffic::{Arm, Generator, arms_of};
 pub(crate) use value::millis;

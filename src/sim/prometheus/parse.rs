@@ -293,7 +293,7 @@ impl Parser {
         }
         let selects = matchers
             .iter()
-            .any(|matcher| !crate::sim::prometheus::eval::matches(matcher, Some("")));
+            .any(|matcher| !crate::sim::prometheus::matching::matches(matcher, Some("")));
         if !selects {
             let why = "vector selector must contain at least one non-empty matcher";
             return Err(self.error(why));

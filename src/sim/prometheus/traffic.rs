@@ -56,13 +56,14 @@ impl Generator {
         }
     }
 
-    /// What every target shows, given the arms of each.
-    pub(crate) fn observe(&self, arms_of: impl Fn(&Traffic) -> Vec<Arm>) -> Vec<Observed> {
+    /// What every target shows, given the arms of each in the order of `traffic`.
+    pub(crate) fn observe(&self, arms: &[Vec<Arm>]) -> Vec<Observed> {
         self.traffic
             .iter()
-            .map(|traffic| Observed {
+            .zip(arms)
+            .map(|(traffic, arms)| Observed {
                 target: traffic.name.clone(),
-                arms: arms_of(traffic)
+                arms: arms
                     .iter()
                     .map(|arm| (labels(traffic, arm), self.behaviour(traffic, arm)))
                     .collect(),

@@ -37,6 +37,10 @@ pub(crate) const PARTS: &[(&str, &str)] = &[
         include_str!("../../../assets/demo/parts/place-deployment.toml"),
     ),
     (
+        "policy-analysis",
+        include_str!("../../../assets/demo/parts/policy-analysis.toml"),
+    ),
+    (
         "policy-high",
         include_str!("../../../assets/demo/parts/policy-high.toml"),
     ),
