@@ -344,7 +344,9 @@ impl World {
             };
         };
         let age = (now - answered_at).to_std().unwrap_or_default();
-        let failing = state.trouble.is_some() && age > spec.cadence;
+        // One refused question beside good answers is trouble, not silence; and a
+        // look may come a little after its cadence.
+        let failing = state.trouble.is_some() && age > spec.cadence * 2;
         if age > limit * 3 || failing {
             Liveness::Silent
         } else if age > limit {

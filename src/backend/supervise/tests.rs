@@ -159,7 +159,8 @@ fn check_gaps(asked: &[u64], expected: &[u64]) {
     assert!(gaps.len() >= expected.len(), "{gaps:?}");
     for (gap, seconds) in gaps.iter().zip(expected) {
         let wanted = seconds * 1000;
-        let near = wanted * 9 / 10..=wanted * 11 / 10 + 100;
+        // The stamps are cut to milliseconds and timers wake up to one late.
+        let near = wanted * 9 / 10 - 2..=wanted * 11 / 10 + 100;
         assert!(near.contains(gap), "{gaps:?} instead of {expected:?}");
     }
 }
@@ -232,7 +233,7 @@ async fn a_part_that_failed_is_told_with_the_time_of_the_next_look() {
     check_gaps(&bench.asked(), &[10]);
     let failures = bench.failures();
     let retry = failures[0].retry_at.unwrap().timestamp_millis();
-    assert!((9_000..=11_000).contains(&retry), "{retry}");
+    assert!((8_998..=11_100).contains(&retry), "{retry}");
 }
 
 #[tokio::test(start_paused = true)]
