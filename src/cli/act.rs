@@ -39,6 +39,8 @@ use crate::{
 const LETTERS: [char; 13] = [
     'a', 'b', 'c', 'e', 'g', 'm', 'p', 's', 'u', 'v', 'w', 'x', 'z',
 ];
+/// Who we are is usually told with the rest; a brake waits no longer for it.
+const IDENTITY: Duration = Duration::from_millis(300);
 /// A roll back also moves the alias, so it waits this long for the registry.
 const REGISTRY: Duration = Duration::from_secs(5);
 
@@ -184,6 +186,7 @@ async fn wait_for_facts(session: &mut Session, ask: &Ask, most: Duration) {
                 _ = timeout_at(until, worlds.wait_for(|world| plannable(world))) => {}
                 _ = session.wait_for(&own, most) => {}
             }
+            session.wait_for(&own, IDENTITY).await;
         }
         Class::Neutral | Class::Throttle | Class::Bend => {
             session.wait_for(&all, most).await;

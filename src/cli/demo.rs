@@ -91,11 +91,13 @@ impl Stage {
 
     /// Says that it is ready, and serves until a signal comes.
     pub(super) async fn serve(self, out: &mut Out) -> Exit {
+        // Before anybody is told that it is ready to be ended.
+        let mut ends = super::Ends::listen();
         out.line(format!(
             "ready: gonogo --config {}",
             self.folder.join("config.toml").display()
         ));
-        let number = super::end_signal().await;
+        let number = ends.next().await;
         self.end().await;
         // Ending it is what the signal is for.
         match number {

@@ -29,7 +29,7 @@ use std::ffi::OsString;
 use clap::Parser as _;
 pub use panics::Panics;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     cli::{
@@ -83,9 +83,14 @@ pub async fn run(line: Line) -> Exit {
     // The cockpit and the demo end in their own way: there is a terminal to give
     // back, or a world to stop.
     let ends_itself = matches!(line.command, None | Some(Command::Demo(_)));
-    let ended = tokio::select! {
-        ended = dispatch(line, &mut out) => ended,
-        number = end_signal(), if !ends_itself => return Exit::Signal(number),
+    let ended = if ends_itself {
+        dispatch(line, &mut out).await
+    } else {
+        let mut ends = Ends::listen();
+        tokio::select! {
+            ended = dispatch(line, &mut out) => ended,
+            number = ends.next() => return Exit::Signal(number),
+        }
     };
     match ended {
         Ok(exit) => exit,
@@ -106,26 +111,42 @@ pub async fn run(line: Line) -> Exit {
     }
 }
 
-/// The number of the signal that asks the process to end. Terminal and cockpit
-/// have their own; this is for commands.
-async fn end_signal() -> u8 {
-    let listen = |kind| signal(kind).ok();
-    let (hang_up, interrupt, terminate) = (
-        listen(SignalKind::hangup()),
-        listen(SignalKind::interrupt()),
-        listen(SignalKind::terminate()),
-    );
-    let wait = async |listener: Option<tokio::signal::unix::Signal>| match listener {
-        Some(mut listener) => {
-            listener.recv().await;
-        }
-        // Not listening: the signal ends the process by itself.
-        None => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(hang_up) => 1,
-        () = wait(interrupt) => 2,
-        () = wait(terminate) => 15,
+/// The signals that ask a command to end. The cockpit has its own.
+struct Ends([Option<Signal>; 3]);
+
+impl Ends {
+    /// Hang-up, interrupt and terminate, by their numbers.
+    const NUMBERS: [u8; 3] = [1, 2, 15];
+
+    /// Listens from here on. A signal that cannot be listened to ends the
+    /// process by itself.
+    fn listen() -> Self {
+        Self([
+            signal(SignalKind::hangup()).ok(),
+            signal(SignalKind::interrupt()).ok(),
+            signal(SignalKind::terminate()).ok(),
+        ])
+    }
+
+    /// The number of the next one.
+    async fn next(&mut self) -> u8 {
+        let waits = self
+            .0
+            .iter_mut()
+            .zip(Self::NUMBERS)
+            .map(|(listener, number)| {
+                Box::pin(async move {
+                    let told = match listener {
+                        Some(listener) => listener.recv().await,
+                        None => None,
+                    };
+                    match told {
+                        Some(()) => number,
+                        None => std::future::pending().await,
+                    }
+                })
+            });
+        futures::future::select_all(waits).await.0
     }
 }
 

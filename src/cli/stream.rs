@@ -16,6 +16,7 @@ use crate::{
 
 /// Tells what there is and what changes.
 pub(super) async fn stream(session: &mut Session, out: &mut Out) -> Exit {
+    let mut ends = super::Ends::listen();
     let follow = async {
         let mut told = Told::default();
         loop {
@@ -30,7 +31,7 @@ pub(super) async fn stream(session: &mut Session, out: &mut Out) -> Exit {
     };
     tokio::select! {
         exit = follow => exit,
-        number = super::end_signal() => Exit::Signal(number),
+        number = ends.next() => Exit::Signal(number),
     }
 }
 

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod acting;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod demo;

@@ -7,7 +7,7 @@ use crate::{cli::init::around::Found, domain::text::Clean};
 
 const HEAD: &str = "\
 # gonogo: a first configuration, made by `gonogo init` from what was around.
-# Look through it: what stands behind FIXED is a guess worth a second look.
+# Look through it: names of services and models are guesses.
 # `gonogo config check` reads it, `gonogo doctor` tries it. No credential stands
 # here, only where it is found: env:NAME, file:PATH or cmd:PROGRAM ARGS.
 
@@ -61,10 +61,7 @@ fn key(name: &str) -> String {
 
 /// The text of the file.
 pub(super) fn text(found: &Found) -> String {
-    let mut text = HEAD.replace(
-        "what stands behind FIXED is a guess worth a second look",
-        "names of services and models are guesses",
-    );
+    let mut text = HEAD.to_owned();
     let run = github(found, &mut text);
     mlflow(found, &mut text);
     let placed = cluster(found, run.as_deref(), &mut text);
@@ -123,7 +120,8 @@ fn github(found: &Found, text: &mut String) -> Option<String> {
 fn mlflow(found: &Found, text: &mut String) {
     match &found.mlflow {
         Some(uri) if uri.starts_with("http") => {
-            let uri = crate::config::explain::without_user(uri);
+            // A user name in the address is a credential; it goes where those go.
+            let uri = crate::config::explain::without_user(uri).replace("…@", "");
             text.push_str(&format!(
                 "\n[backend.mlflow]\nkind = \"mlflow\"\nurl = {}\n# token = \"env:MLFLOW_TRACKING_TOKEN\"\n",
                 quoted(&uri)
