@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::domain::text::Clean;
+use crate::{backend::secret::redact, domain::text::Clean};
 
 /// Where a command's words go.
 pub(super) struct Out {
@@ -102,7 +102,8 @@ impl Out {
 
     fn shown(&self, text: &str) -> String {
         let mut shown = String::with_capacity(text.len() + 1);
-        for line in text.lines() {
+        // The last door: whatever got this far with a credential in it.
+        for line in redact(text).lines() {
             let line = Clean::line(line);
             if self.ascii {
                 shown.extend(line.chars().map(twin));
@@ -171,7 +172,7 @@ fn twin(sign: char) -> char {
 /// bytes out, but not characters that hide or turn text.
 fn cleaned(value: &Value) -> Value {
     match value {
-        Value::String(text) => Value::String(Clean::block(text).to_string()),
+        Value::String(text) => Value::String(Clean::block(&redact(text)).to_string()),
         Value::Array(list) => list.iter().map(cleaned).collect(),
         Value::Object(members) => members
             .iter()

@@ -3,10 +3,15 @@
 //! A panic in a task of its own ends that task only; the process would exit as
 //! if nothing had been. So every panic leaves a mark that `main` looks at.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io::{self, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
+
+use crate::backend::secret::redact;
 
 /// Whether anything panicked.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +33,7 @@ pub(super) fn install() -> Panics {
         .theme(plain)
         .try_into_hooks();
     let report = match hooks {
-        Ok((panic_hook, _)) => Some(panic_hook.into_panic_hook()),
+        Ok((panic_hook, _)) => Some(panic_hook),
         // Somebody was faster; the hook that is there stays beneath ours.
         Err(_) => None,
     };
@@ -37,7 +42,13 @@ pub(super) fn install() -> Panics {
     std::panic::set_hook(Box::new(move |info| {
         mark.0.store(true, Ordering::Relaxed);
         match &report {
-            Some(report) => report(info),
+            // A message may quote what it choked on, and that may be a credential.
+            Some(report) => {
+                let text = report.panic_report(info).to_string();
+                let shown = redact(&text);
+                // With standard error gone there is nobody to tell.
+                drop(writeln!(io::stderr(), "{shown}"));
+            }
             None => before(info),
         }
     }));

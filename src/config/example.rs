@@ -122,7 +122,7 @@ pub fn text() -> String {
     let mut text = HEAD.to_owned();
     write!(
         text,
-        "\nmode = \"{}\"        # \"ro\": nothing acts; \"brake\": only hold, abort, roll back and reject\n\
+        "\nmode = \"{}\"        # \"ro\": nothing acts, here and on the command line\n\
          # ledger = \"PATH\"  # default: ledger.jsonl in the state folder ($XDG_STATE_HOME/gonogo)\n\
          \n[ui]\n\
          theme = \"{}\"     # dark, light, contrast, colour-blind, mono\n\

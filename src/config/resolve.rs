@@ -33,7 +33,8 @@ pub(super) fn mode(written: &Written, problems: &mut Collector<'_>) -> Mode {
     let Some(written) = &written.mode else {
         return Mode::ReadWrite;
     };
-    let modes = [Mode::ReadOnly, Mode::Brake, Mode::ReadWrite];
+    // BRAKE is no setting: critical environments start with it.
+    let modes = [Mode::ReadOnly, Mode::ReadWrite];
     let found = modes
         .into_iter()
         .find(|mode| mode_name(*mode) == written.get_ref());
