@@ -87,6 +87,14 @@ impl Found {
         lines
     }
 
+    /// Namespace and name of the Rollouts that were found.
+    pub(super) fn rollouts(&self) -> &[(Clean, Clean)] {
+        let around = self.cluster.as_ref().ok();
+        around
+            .and_then(|around| around.rollouts.as_deref().ok())
+            .unwrap_or_default()
+    }
+
     fn cluster_lines(&self) -> Vec<String> {
         let around = match &self.cluster {
             Ok(around) => around,

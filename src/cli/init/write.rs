@@ -69,7 +69,13 @@ pub(super) fn text(found: &Found) -> String {
         text.push_str(POLICY);
         text.push_str(HEALTH);
         if run.is_some() {
-            text.push_str(PIPELINE);
+            // A gate needs its evidence on every service, and only one has a run.
+            let several = found.rollouts().len() > 1;
+            text.push_str(&if several {
+                commented(PIPELINE)
+            } else {
+                PIPELINE.to_owned()
+            });
         }
     } else {
         text.push_str(
@@ -82,6 +88,14 @@ pub(super) fn text(found: &Found) -> String {
     }
     text.push_str("\n# Metrics for gates and charts:\n# [backend.prometheus]\n# kind = \"prometheus\"\n# url = \"https://prometheus.example.com\"\n");
     text
+}
+
+fn commented(section: &str) -> String {
+    let lines = section.trim().lines().map(|line| format!("# {line}\n"));
+    format!(
+        "\n# Once every service has its run:\n{}",
+        lines.collect::<String>()
+    )
 }
 
 /// The GitHub backend; returns the `run = …` line of a service.
@@ -159,7 +173,7 @@ fn cluster(found: &Found, run: Option<&str>, text: &mut String) -> bool {
         quoted(current),
         current.contains("prod") || current.contains("live"),
     ));
-    let rollouts = around.rollouts.as_deref().unwrap_or_default();
+    let rollouts = found.rollouts();
     for (index, (namespace, name)) in rollouts.iter().enumerate() {
         let twice = rollouts.iter().filter(|(_, other)| other == name).count() > 1;
         let service = if twice {

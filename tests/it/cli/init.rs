@@ -22,7 +22,7 @@ fn home() -> tempfile::TempDir {
         )
         .unwrap();
     }
-    program(&bin, "git", "echo git@github.com:acme/recsys.git");
+    program(&bin, "git", "echo git@localhost:acme/recsys.git");
     program(&bin, "gh", "echo gho_planted_token");
     home
 }
@@ -42,7 +42,7 @@ fn what_is_around_is_shown_and_becomes_a_file_that_gonogo_reads() {
     let home = home();
     let preview = init(home.path(), &["--dry-run"]).expect(0);
     for words in [
-        "acme/recsys on github.com",
+        "acme/recsys on localhost",
         "ml-cicd.yml, lint.yml",
         "gh is signed in",
         "http://…@127.0.0.1:9",
@@ -54,7 +54,10 @@ fn what_is_around_is_shown_and_becomes_a_file_that_gonogo_reads() {
     // Nothing listens at these addresses, so the doctor finds backends out: 5.
     let ran = init(home.path(), &[]).expect(5);
     let text = fs::read_to_string(&place).unwrap();
-    assert!(text.contains("token = \"cmd:gh auth token\""), "{text}");
+    assert!(
+        text.contains("token = \"cmd:gh auth token --hostname localhost\""),
+        "{text}"
+    );
     assert!(text.contains("[backend.mlflow]"), "{text}");
     for secret in ["gho_planted_token", "user:planted"] {
         assert!(!text.contains(secret) && !ran.out.contains(secret) && !ran.err.contains(secret));
@@ -70,4 +73,36 @@ fn a_file_that_is_there_is_never_written_over() {
         .expect(4)
         .says("stays as it is");
     assert_eq!(fs::read_to_string(&place).unwrap(), "# mine\n");
+}
+
+#[test]
+fn every_rollout_of_the_current_context_becomes_a_service() {
+    let home = home();
+    let demo = super::run::Demo::start("canary");
+    let kubeconfig = demo.folder().join("kubeconfig");
+    let mut command = command(home.path(), &["init", "--config", "mine.toml"]);
+    command
+        .env("PATH", home.path().join("bin"))
+        .env("KUBECONFIG", &kubeconfig);
+    let ran = finish(command);
+    assert!(
+        ran.out.contains("current demo") && ran.out.contains("/ranker"),
+        "{ran:#?}"
+    );
+    let text = fs::read_to_string(home.path().join("mine.toml")).unwrap();
+    assert!(
+        text.contains("context = \"demo\"") && text.contains("[service."),
+        "{text}"
+    );
+    let mut status =
+        super::run::command(home.path(), &["--config", "mine.toml", "status", "--json"]);
+    status.env("KUBECONFIG", &kubeconfig);
+    let status = finish(status).expect(0).json();
+    let stages: Vec<&str> = status["releases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|row| row["stage"].as_str())
+        .collect();
+    assert!(stages.contains(&"canary 4/7"), "{status:#}");
 }

@@ -3,6 +3,8 @@
 mod acts;
 mod files;
 mod init;
+mod kills;
+mod prompt;
 mod reads;
 mod run;
 mod usage;

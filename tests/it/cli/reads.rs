@@ -46,6 +46,8 @@ fn status_and_check_say_where_a_release_stands_and_whether_it_may_go_on() {
         words.starts_with("recsys-ranker in prod-eu: v42, canary 4/7 at 30 %, GO, waits for"),
         "{words}"
     );
+    demo.run(&["check", "--wait", "--env", "prod-eu", "--timeout", "60s"])
+        .expect(0);
     demo.run(&["check", "recsys-rankr"])
         .expect(64)
         .says("did you mean `recsys-ranker`?");
