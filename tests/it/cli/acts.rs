@@ -150,3 +150,27 @@ fn a_canary_that_gets_slow_is_taken_back() {
         .expect(1)
         .says("ended without going live");
 }
+
+#[test]
+fn when_a_brake_can_be_written_down_nowhere_the_command_to_paste_is_shown() {
+    let demo = Demo::start("canary");
+    let blocked = demo.folder().join("blocked");
+    fs::write(&blocked, "").unwrap();
+    let text = fs::read_to_string(demo.config()).unwrap();
+    let text = text.replacen(
+        "ledger = \"ledger.jsonl\"",
+        "ledger = \"blocked/ledger.jsonl\"",
+        1,
+    );
+    fs::write(demo.config(), text).unwrap();
+    let mut hold = super::run::command(demo.folder(), &act("hold", &["--yes"]));
+    hold.env("GONOGO_CONFIG", demo.config())
+        .env("XDG_CACHE_HOME", &blocked)
+        .env("TMPDIR", &blocked);
+    let ran = super::run::finish(hold).expect(4);
+    assert!(
+        ran.out.lines().last().unwrap().contains("by hand: kubectl"),
+        "{ran:#?}"
+    );
+    assert_eq!(demo.lane("prod-eu")["held"], false, "nothing was sent");
+}

@@ -194,3 +194,42 @@ fn logs_are_printed_clean_and_name_the_jobs_there_are() {
         assert_eq!(bad, None, "{arguments:?}: {all}");
     }
 }
+
+#[test]
+fn no_command_prints_or_writes_a_credential() {
+    let demo = Demo::start("canary");
+    let text = std::fs::read_to_string(demo.folder().join("endpoints.json")).unwrap();
+    let endpoints: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let tokens: Vec<&str> = ["github", "mlflow", "prometheus", "kubernetes"]
+        .iter()
+        .filter_map(|system| endpoints[system]["token"].as_str())
+        .collect();
+    assert_eq!(tokens.len(), 4);
+    let lane = ["recsys-ranker", "--env", "prod-eu"];
+    for arguments in [
+        &["status"][..],
+        &["status", "--json"],
+        &["check", "--json"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["config", "explain"],
+        &["config", "check", "--json"],
+        &["hold", lane[0], lane[1], lane[2], "--yes", "--json"],
+        &["promote", lane[0], lane[1], lane[2], "--full", "--dry-run"],
+        &["rollback", lane[0], lane[1], lane[2], "--dry-run", "--json"],
+        &["audit", "log", "--json"],
+    ] {
+        let ran = demo.run(arguments);
+        for token in &tokens {
+            assert!(
+                !ran.out.contains(token) && !ran.err.contains(token),
+                "{arguments:?} prints {token}"
+            );
+        }
+    }
+    let ledger = std::fs::read_to_string(demo.folder().join("ledger.jsonl")).unwrap();
+    assert!(
+        tokens.iter().all(|token| !ledger.contains(token)),
+        "{ledger}"
+    );
+}
