@@ -6,17 +6,20 @@ the state is read from the servers themselves, not from gonogo.
 """
 
 import json
+import re
 import time
 
 from support.bench import eventually, expect, run, same
 from support.exporter import Exporter
 from support.objects import pod_template
+from support.terminal import Terminal
 
 from lanes.clients import findings, private
 from lanes.mlflow import data
 
 SERVICE = "ranker"
 NAMESPACE = "recsys"
+ENVIRONMENT = "prod-eu"
 PATH = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/rollouts/{SERVICE}"
 SETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/replicasets"
 COMMITS = [
@@ -66,12 +69,12 @@ kubeconfig = "{kubeconfig}"
 context = "plane"
 namespaces = ["{NAMESPACE}"]
 
-[environment.prod-eu]
+[environment.{ENVIRONMENT}]
 backend = "prod"
 
 [service.{SERVICE}]
 model = {{ backend = "registry", name = "{SERVICE}", alias = "champion" }}
-rollout = [{{ environment = "prod-eu", namespace = "{NAMESPACE}", name = "{SERVICE}" }}]
+rollout = [{{ environment = "{ENVIRONMENT}", namespace = "{NAMESPACE}", name = "{SERVICE}" }}]
 policy = "live"
 
 [service.{SERVICE}.metric.latency_p95]
@@ -153,8 +156,10 @@ def lane(bench):
     promoted(bench, cockpit, world)
     rolled_back(bench, cockpit, world)
     deploy(bench, world, 2)
-    worse_model(bench, cockpit, world)
     personas(bench, gonogo, plane, mlflow, prometheus, world)
+    worse_model(bench, cockpit, world)
+    deploy(bench, world, 1)
+    by_keys(bench, cockpit, plane, world)
     audited(bench, cockpit, world)
 
 
@@ -230,7 +235,7 @@ def good(bench, cockpit, world, exporter):
     exporter.drive("canary", latency=0.08)
     with bench.check("check says GO: fast enough, and a better model than the champion"):
         told = cockpit.must(0, "check", SERVICE, "--wait", "--timeout", "40s", "--json")
-        same(findings(told), {"latency": "pass", "accuracy": "pass"}, "verdicts")
+        same(findings(told)[ENVIRONMENT], {"latency": "pass", "accuracy": "pass"}, "verdicts")
     with bench.check("hold stops it: spec.paused, seen by the controller"):
         cockpit.must(0, "hold", SERVICE, "--yes", "--json")
         seen = world.rollout()
@@ -249,7 +254,7 @@ def refused(bench, cockpit, world, exporter):
     with bench.check("latency rises: check says NO-GO"):
         eventually("NO-GO", 60, lambda: cockpit.run("check", SERVICE, "--json")[0] == 1)
         told = cockpit.must(1, "check", SERVICE, "--json")
-        same(findings(told), {"latency": "fail", "accuracy": "pass"}, "verdicts")
+        same(findings(told)[ENVIRONMENT], {"latency": "fail", "accuracy": "pass"}, "verdicts")
     with bench.check("continue is not sent, code 1"):
         before = len(world.sent())
         cockpit.must(1, "continue", SERVICE, "--yes", "--json")
@@ -302,7 +307,7 @@ def worse_model(bench, cockpit, world):
     with bench.check("a worse model is NO-GO by its own accuracy, and promote is not sent"):
         eventually("NO-GO", 60, lambda: cockpit.run("check", SERVICE, "--json")[0] == 1)
         told = cockpit.must(1, "check", SERVICE, "--json")
-        same(findings(told).get("accuracy"), "fail", "accuracy")
+        same(findings(told)[ENVIRONMENT].get("accuracy"), "fail", "accuracy")
         before = len(world.sent())
         cockpit.must(1, "promote", SERVICE, "--full", "--yes", "--json")
         same((len(world.sent()), world.champion()), (before, "1"), "changes and champion")
@@ -316,17 +321,64 @@ def personas(bench, gonogo, plane, mlflow, prometheus, world):
     with bench.check("a viewer sees everything and is refused what the cluster would refuse"):
         cockpit = Cockpit(gonogo, bench.folder, "viewer", config(plane.kubeconfig("viewer"), mlflow, prometheus))
         cockpit.must(0, "status", "--json")
-        before = world.rollout()["metadata"]["generation"]
         code, out, err = cockpit.run("abort", SERVICE, "--yes", "--json")
         expect(code in (4, 5), f"code {code}: {out[-600:]} {err[-600:]}")
-        same(world.rollout()["metadata"]["generation"], before, "generation")
+        expect("forbid" in (out + err).lower() or "may not" in out + err, f"why: {out[-600:]} {err[-600:]}")
+        seen = world.rollout()
+        expect(paused_at(seen, 1) and not seen["status"].get("abort"), json.dumps(seen["status"]))
+
+
+def by_keys(bench, cockpit, plane, world):
+    terminal = Terminal([cockpit.program, "--config", cockpit.config], cockpit.env)
+    try:
+        with bench.check("the cockpit shows the release where the cluster has it", must=True):
+            row = re.compile(rf"{SERVICE} +v2 +{ENVIRONMENT} +canary 1/{len(STEPS)} .*\b25\b")
+            terminal.until("the second release at its first pause, 25 %", 30, row.search)
+        with bench.check("R and a key that is not the letter sends nothing"):
+            letter = sheet(terminal)
+            terminal.press("b" if letter != "b" else "c")
+            terminal.until("no sheet", 5, lambda text: "what will be sent" not in text)
+            expect(paused_at(world.rollout(), 1), "the Rollout moved")
+        with bench.check("R and the letter it shows: traffic back at once"):
+            terminal.press(sheet(terminal))
+            # What it draws must be read meanwhile, or it would wait for its terminal.
+            terminal.until("the abort", 10, lambda _: asked(plane)["status"].get("abort") is True)
+            terminal.until("only the first release serves", 30, lambda _: world.live_image() == image(COMMITS[0]))
+            same(world.champion(), "1", "champion")
+        with bench.check("q leaves, code 0, and the terminal is given back"):
+            terminal.until("no sheet", 10, lambda text: "what will be sent" not in text)
+            terminal.press("q")
+            same(terminal.ended(10), 0, "code")
+            expect("\x1b[?1049l" in terminal.written, "the other screen is still on")
+    finally:
+        terminal.stop()
+
+
+def sheet(terminal):
+    """Opens the sheet of a rollback and returns its letter once its keys are awake."""
+    terminal.press("R")
+
+    def shown(text):
+        found = re.search(r"press\s+(\w)\s+to roll back now", text)
+        return found and "keys wake in a moment" not in text and found[1]
+
+    return terminal.until("a sheet with its letter", 10, shown)
+
+
+def asked(plane):
+    """The Rollout as `kubectl` prints it."""
+    words = ["--kubeconfig", plane.kubeconfig("viewer"), "--namespace", NAMESPACE]
+    code, out, err = run(plane.program("kubectl"), *words, "get", "rollout", SERVICE, "-o", "json")
+    same(code, 0, f"code of kubectl ({err.strip()[-600:]})")
+    return json.loads(out)
 
 
 def audited(bench, cockpit, world):
     with bench.check("the ledger is intact and says what the server's audit log says"):
         cockpit.must(0, "audit", "verify", "--json")
-        told = json.dumps(cockpit.must(0, "audit", "log", "--json"))
-        for word in ("hold", "continue", "abort", "retry", "promote", "rollback", "release-manager"):
-            expect(word in told, f"`{word}` is not in the ledger")
+        lines = cockpit.must(0, "audit", "log", "--limit", "1000", "--json")["lines"]
+        verbs = {line["verb"] for line in lines if "verb" in line}
+        same(verbs, {"hold", "continue", "abort", "retry", "promote", "roll back"}, "verbs in the ledger")
+        expect("release-manager" in json.dumps(lines), "nobody is named")
         by = {event["user"]["username"] for event in world.sent()}
         same(by, {"release-manager"}, "who the server says sent them")
