@@ -87,9 +87,16 @@ pub async fn run(line: Line) -> Exit {
         dispatch(line, &mut out).await
     } else {
         let mut ends = Ends::listen();
-        tokio::select! {
-            ended = dispatch(line, &mut out) => ended,
-            number = ends.next() => return Exit::Signal(number),
+        let ended = tokio::select! {
+            ended = dispatch(line, &mut out) => Ok(ended),
+            number = ends.next() => Err(number),
+        };
+        match ended {
+            Ok(ended) => ended,
+            Err(number) => {
+                out.remark("gonogo: ended by a signal; whatever was sent is settled by looking at the next start");
+                return Exit::Signal(number);
+            }
         }
     };
     match ended {

@@ -174,3 +174,23 @@ fn when_a_brake_can_be_written_down_nowhere_the_command_to_paste_is_shown() {
     );
     assert_eq!(demo.lane("prod-eu")["held"], false, "nothing was sent");
 }
+
+#[test]
+fn a_signal_ends_a_command_with_128_and_its_number() {
+    let demo = Demo::start("canary");
+    let mut watch = super::run::command(demo.folder(), &act("watch", &[]));
+    let mut child = watch
+        .env("GONOGO_CONFIG", demo.config())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let out = child.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut first).unwrap();
+    let pid = child.id().to_string();
+    std::process::Command::new("kill")
+        .args(["-TERM", &pid])
+        .status()
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{first}");
+}
