@@ -1,6 +1,9 @@
 //! MLflow's search language: `key op value` joined by `AND`.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeMap};
+
+/// Tag by which MLflow tells prompts from models; its clients ask for it unasked.
+const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
 
 /// One condition.
 #[derive(Debug, Clone, PartialEq)]
@@ -197,6 +200,20 @@ impl Clause {
         }
     }
 
+    /// Whether the tags of a registered model or version meet the condition.
+    ///
+    /// Nothing here is a prompt. A real server takes questions about that apart
+    /// from other tags, because models lack the tag altogether.
+    pub(crate) fn holds_tag(&self, tags: &BTreeMap<String, String>) -> bool {
+        if self.key == PROMPT_TAG {
+            let says = |wanted: &str| matches!(&self.value, Operand::Text(text) if text == wanted);
+            let asks_for_prompts =
+                (self.op == Op::Equal && says("true")) || (self.op == Op::Differs && says("false"));
+            return !asks_for_prompts;
+        }
+        self.holds_text(tags.get(&self.key).map(String::as_str))
+    }
+
     /// Whether a number meets the condition.
     pub(crate) fn holds_number(&self, found: Option<f64>) -> bool {
         let Some(found) = found else { return false };
@@ -259,6 +276,15 @@ mod tests {
         assert_eq!(clauses.len(), 2);
         assert_eq!(clauses[1].key, "mlflow.source.git.commit");
         assert!(clauses[0].holds_number(Some(0.95)) && !clauses[0].holds_number(Some(0.9)));
+    }
+
+    #[test]
+    fn models_are_found_by_clients_that_leave_prompts_out() {
+        let clause = |text: &str| parse(text).unwrap().remove(0);
+        let none = std::collections::BTreeMap::new();
+        assert!(clause("tag.`mlflow.prompt.is_prompt` != 'true'").holds_tag(&none));
+        assert!(!clause("tag.`mlflow.prompt.is_prompt` = 'true'").holds_tag(&none));
+        assert!(!clause("tags.team != 'risk'").holds_tag(&none));
     }
 
     #[test]

@@ -137,7 +137,7 @@ pub(crate) fn models(registry: &Registry, args: &Args) -> Answer {
         .iter()
         .filter(|model| {
             clauses.iter().all(|clause| match clause.family.as_str() {
-                "tags" => clause.holds_text(model.tags.get(&clause.key).map(String::as_str)),
+                "tags" => clause.holds_tag(&model.tags),
                 _ => clause.key == "name" && clause.holds_text(Some(&model.name)),
             })
         })
@@ -220,7 +220,7 @@ fn spaced(clause: &str) -> String {
 
 fn version_meets(model: &Model, version: &Version, clause: &Clause) -> bool {
     if clause.family == "tags" {
-        return clause.holds_text(version.tags.get(&clause.key).map(String::as_str));
+        return clause.holds_tag(&version.tags);
     }
     match clause.key.as_str() {
         "name" => clause.holds_text(Some(&model.name)),

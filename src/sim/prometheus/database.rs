@@ -120,9 +120,17 @@ impl Database {
     fn grow(&mut self, at: i64) {
         let Some(last) = self.last else { return };
         let step = (at - last).clamp(0, LONGEST_STEP);
+        // Wobbles by where the step began, as a look in its middle does: what a
+        // scraper from outside saw there must never be taken back.
+        let tick = self.tick(last);
         for track in &mut self.tracks {
-            track.grow(seconds(step), at.div_euclid(self.interval).unsigned_abs());
+            track.grow(seconds(step), tick);
         }
+    }
+
+    /// Which step of the grid a moment belongs to.
+    fn tick(&self, at: i64) -> u64 {
+        at.div_euclid(self.interval).unsigned_abs()
     }
 
     fn see(&mut self, target: &Observed, at: i64) {
@@ -154,7 +162,7 @@ impl Database {
                 track.shown = Some(behaviour.clone());
             }
         }
-        let tick = at.div_euclid(self.interval).unsigned_abs();
+        let tick = self.tick(at);
         for track in self
             .tracks
             .iter_mut()
@@ -173,10 +181,10 @@ impl Database {
 
     /// Counters and gauges as they are at `now`, for a scraper from outside.
     pub(crate) fn exposed(&self, now: i64) -> Vec<(&Track, Counters, Vec<f64>)> {
-        let step = self
-            .last
-            .map_or(0, |last| (now - last).clamp(0, LONGEST_STEP));
-        let tick = now.div_euclid(self.interval).unsigned_abs();
+        let last = self.last.unwrap_or(now);
+        // Not past the next scrape: what happens there may change who gets traffic.
+        let step = (now - last).min(self.next_scrape(now) - last).max(0);
+        let tick = self.tick(last);
         self.tracks
             .iter()
             .filter(|track| {

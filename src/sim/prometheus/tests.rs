@@ -178,6 +178,29 @@ fn counters_only_grow_and_scrapes_from_outside_see_the_same() {
 }
 
 #[test]
+fn what_a_scraper_saw_between_two_scrapes_is_never_taken_back() {
+    let (_, database) = played();
+    let mut database = database.lock().unwrap();
+    let mut highest = 0.0;
+    for step in 0..200 {
+        let now = START + 10 * MINUTE + step * 700;
+        while database.next_scrape(now) <= now {
+            let at = database.next_scrape(now);
+            let observed = Observed {
+                target: "ml-service".to_owned(),
+                arms: vec![(labels("stable", "7"), behaviour(100.0, 0.1, 0.005))],
+                exposed: true,
+            };
+            database.scrape(at, &[observed]);
+        }
+        let exposed = database.exposed(now);
+        let (_, counters, _) = exposed.first().unwrap();
+        assert!(highest <= counters.sum, "{highest} then {}", counters.sum);
+        highest = counters.sum;
+    }
+}
+
+#[test]
 fn a_version_without_traffic_is_gone_at_once_and_its_counter_goes_on_later() {
     let (site, database) = played();
     let only_stable = Observed {
