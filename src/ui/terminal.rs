@@ -72,6 +72,11 @@ impl Guard {
     ///
     /// The terminal is gone: that is the end.
     pub fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        // A panic in some task has given the terminal back; drawing on would
+        // write over the shell's own screen.
+        if !ACTIVE.load(Ordering::SeqCst) {
+            return Err(io::Error::other("something went wrong elsewhere"));
+        }
         if self.announced {
             queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         }

@@ -56,7 +56,8 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         text::cells(most)
     };
     // What is said decides the heights; what is left over is the timeline's.
-    let (first, second) = (wanted(0, 1), wanted(2, 3));
+    let first = wanted(0, 1);
+    let second = wanted(2, 3).min(rest.height.saturating_sub(first + 8));
     let timeline = rest.height.saturating_sub(first + second).max(6);
     let [top, middle, bottom] = Layout::vertical([
         Constraint::Max(first),

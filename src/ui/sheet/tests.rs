@@ -1,4 +1,4 @@
-//! A sheet from its opening to its end, in virtual time.
+//! A sheet by itself: keys at instants, and what they do.
 
 use chrono::{DateTime, TimeDelta};
 

@@ -1,4 +1,4 @@
-//! The cockpit as people use it: keys in, frames and effects out.
+//! The cockpit as a whole, on the fixture's world and in virtual time.
 
 mod acting;
 mod frames;

@@ -68,7 +68,8 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
             };
             way = way.with(role, bar.repeat(step - 1));
         }
-        details = details.text(text::left(&detail(stage, step - 1), step));
+        let said = text::fit(&detail(stage, step - 1), step - 1);
+        details = details.text(text::left(&said, step));
         place = place.with(
             Role::Strong,
             text::left(if stage.here { "^ here" } else { "" }, step),
