@@ -31,6 +31,8 @@ use crate::{
 
 /// Frames of a burst are this far apart.
 const FRAME: Duration = Duration::from_millis(33);
+/// The exit code when the terminal has gone: 128 and the number of SIGHUP.
+const HUNG_UP: u8 = 129;
 /// How many ledger lines the audit screen holds.
 const LEDGER_LINES: usize = 1000;
 /// How many events may be taken before a frame.
@@ -57,6 +59,7 @@ pub struct Options {
 pub async fn run(handle: Handle, options: Options) -> io::Result<u8> {
     // Before the terminal is taken, so that no signal falls between the two.
     let signals = Signals::listen()?;
+    terminal::restore_on_panic();
     let guard = Guard::enter(options.announced)?;
     let (notes, inbox) = mpsc::channel(256);
     let size = crossterm::terminal::size()?;
@@ -76,7 +79,13 @@ pub async fn run(handle: Handle, options: Options) -> io::Result<u8> {
         dirty: true,
         ended: None,
     };
-    cockpit.run().await
+    let ended = cockpit.run().await;
+    match ended {
+        // The terminal is gone. The kernel says so with a signal as well, but
+        // which of the two comes first is chance: the code is the signal's.
+        Err(_) if terminal::is_taken() => Ok(HUNG_UP),
+        ended => ended,
+    }
 }
 
 struct Cockpit {

@@ -435,7 +435,9 @@ pub static BINDINGS: &[Binding] = &[
         "suspend; `fg` comes back",
     ),
     row(
-        &[ctrl('\\')],
+        // Terminals without the newer protocol send `^\` as the byte that is
+        // also Control and 4.
+        &[ctrl('\\'), ctrl('4')],
         "^\\",
         Command::QuitNow,
         "quit",

@@ -74,7 +74,7 @@ impl Guard {
     pub fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         // A panic in some task has given the terminal back; drawing on would
         // write over the shell's own screen.
-        if !ACTIVE.load(Ordering::SeqCst) {
+        if !is_taken() {
             return Err(io::Error::other("something went wrong elsewhere"));
         }
         if self.announced {
@@ -153,6 +153,11 @@ fn take() -> io::Result<()> {
         restore();
     }
     taken
+}
+
+/// Whether the terminal is ours: taken and not given back.
+pub fn is_taken() -> bool {
+    ACTIVE.load(Ordering::SeqCst)
 }
 
 /// Gives the terminal back; does nothing if it is not ours. Safe to call from

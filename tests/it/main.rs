@@ -34,6 +34,8 @@ mod mlflow;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]
+mod pty;
+#[cfg(test)]
 mod real_servers;
 #[cfg(test)]
 mod support;

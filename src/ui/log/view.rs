@@ -154,7 +154,7 @@ impl LogView {
         let mut gutter = if self.hit == Some(number) {
             Line::new().with(Role::Key, "▶ ")
         } else {
-            Line::dim("│ ")
+            Line::plain("  ")
         };
         if self.stamps
             && let Some(stamp) = &readable.stamp
@@ -170,7 +170,7 @@ impl LogView {
         if !self.wrap || body.width() <= room {
             return vec![gutter.join(body)];
         }
-        let indent = Line::dim("│ ").text(" ".repeat(gutter.width().saturating_sub(2)));
+        let indent = Line::plain(" ".repeat(gutter.width()));
         broken(&body, room)
             .into_iter()
             .enumerate()
@@ -297,7 +297,7 @@ mod tests {
     fn shown(view: &LogView, height: usize) -> Vec<String> {
         view.window(40, height)
             .iter()
-            .map(|line| line.flat().trim_start_matches("│ ").to_owned())
+            .map(|line| line.flat().trim_start().to_owned())
             .collect()
     }
 
@@ -331,7 +331,7 @@ mod tests {
         view.push(b"0123456789abcdef\n");
         view.wrap = true;
         let lines: Vec<String> = view.window(10, 5).iter().map(Line::flat).collect();
-        assert_eq!(lines, ["│ 01234567", "│ 89abcdef"]);
+        assert_eq!(lines, ["  01234567", "  89abcdef"]);
     }
 
     #[test]

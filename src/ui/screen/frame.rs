@@ -56,7 +56,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) -> Rect {
 fn top(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     let right = badges(scene, area.width >= 100);
     let room = usize::from(area.width).saturating_sub(painter.measure(&right) + 3);
-    painter.line(area.x + 1, area.y, text::cells(room), &place(scene));
+    painter.line(area.x + 1, area.y, text::cells(room), &place(scene, room));
     painter.line_right(
         Rect {
             width: area.width - 1,
@@ -68,7 +68,7 @@ fn top(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
 }
 
 /// Where one is: environment in words, then the way here.
-fn place(scene: &Scene<'_>) -> Line {
+fn place(scene: &Scene<'_>, room: usize) -> Line {
     let line = Line::new().with(Role::Strong, "gonogo").text("  ");
     let screen = scene.state.view.screen;
     let Some(lane) = scene.lane().filter(|_| screen != Screen::Fleet) else {
@@ -81,16 +81,23 @@ fn place(scene: &Scene<'_>) -> Line {
         Role::Info
     };
     let line = line.with(role, lane.environment.to_string());
-    let line = line.text("  ").with(Role::Dim, "fleet › ");
-    let line = line.with(
+    let mut tail = Line::new().with(
         Role::Strong,
         format!("{} {}", lane.service, scene.label_of(lane)),
     );
-    if screen == Screen::Release {
-        return line;
+    if screen != Screen::Release {
+        tail = tail
+            .with(Role::Dim, " › ")
+            .with(Role::Strong, screen.name());
     }
-    line.with(Role::Dim, " › ")
-        .with(Role::Strong, screen.name())
+    // Where one is matters more than the way there.
+    let way = Line::new().with(Role::Dim, "fleet › ");
+    let line = line.text("  ");
+    if line.width() + way.width() + tail.width() <= room {
+        line.join(way).join(tail)
+    } else {
+        line.join(tail)
+    }
 }
 
 fn environments(scene: &Scene<'_>, mut line: Line) -> Line {
@@ -401,8 +408,8 @@ fn warning(scene: &Scene<'_>, acts: &[Act]) -> Line {
         ));
     }
     match scene.state.setup.coach.first() {
-        Some(told) => Line::dim(told.to_string()),
-        None => Line::new(),
+        Some(told) if !scene.state.coached => Line::dim(told.to_string()),
+        Some(_) | None => Line::new(),
     }
 }
 
@@ -480,14 +487,11 @@ fn hints(scene: &Scene<'_>, acts: &[Act]) -> Vec<Line> {
                 .with(Role::Key, act.label.clone())
                 .text(format!(" {}", act.word))
         }));
-        // In brackets, so that what is off is told apart without colour.
-        hints.extend(
-            acts.iter()
-                .filter(|act| act.grey().is_some())
-                .map(|act| Line::dim(format!("({} {})", act.label, act.word))),
-        );
     }
     hints.extend(own.iter().filter_map(|command| look(*command)));
+    // In brackets, so that what is off is told apart without colour.
+    let grey = acts.iter().filter(|act| act.grey().is_some());
+    hints.extend(grey.map(|act| Line::dim(format!("({} {})", act.label, act.word))));
     hints
 }
 

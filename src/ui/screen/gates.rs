@@ -143,9 +143,7 @@ fn verdict(decision: &Decision) -> Line {
         .count();
     let mut line = Line::dim("decision  ")
         .sign(sign)
-        .with(sign.role(), format!(" {}", decision.word.text()))
-        .with(Role::Dim, format!("   policy {}@{digest}", decision.policy))
-        .with(Role::Dim, format!("   {required} required"));
+        .with(sign.role(), format!(" {} ", decision.word.text()));
     for verdict in [
         Verdict::Fail,
         Verdict::Error,
@@ -163,15 +161,17 @@ fn verdict(decision: &Decision) -> Line {
                 .text(format!(" {count} {}", verdict.word()));
         }
     }
-    line.with(Role::Dim, format!("   {}", text::clock(decision.at)))
+    line.with(Role::Dim, format!("   {required} required"))
+        .with(Role::Dim, format!("   policy {}@{digest}", decision.policy))
+        .with(Role::Dim, format!("   {}", text::clock(decision.at)))
 }
 
 fn columns(width: usize) -> Vec<Column> {
     let mut columns = vec![
         column("GATE", 18),
-        number("OBSERVED", 11),
-        column("NEEDS", 14),
-        column("COMPARED", 15),
+        number("OBSERVED", 10),
+        column("NEEDS", 17),
+        column("COMPARED", 13),
         number("AGE", 5),
         column("VERDICT", 9),
     ];
@@ -237,9 +237,13 @@ fn cell(scene: &Scene<'_>, finding: &Finding, title: &str) -> Line {
                 .as_ref()
                 .map_or_else(String::new, ToString::to_string),
         ),
-        "VERDICT" => Line::new()
-            .sign(sign)
-            .with(sign.role(), format!(" {}", finding.verdict.word())),
+        "VERDICT" => {
+            let word = match finding.verdict {
+                Verdict::NotApplicable => "n/a",
+                other => other.word(),
+            };
+            Line::new().sign(sign).with(sign.role(), format!(" {word}"))
+        }
         _ => Line::new(),
     }
 }

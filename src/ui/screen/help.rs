@@ -14,6 +14,9 @@ use crate::ui::{
     widget::table,
 };
 
+/// Parts that `Tab` turns to where there is no room for all.
+pub const PANES: usize = 4;
+
 /// Bindings by how they are written.
 pub fn ids() -> Vec<String> {
     BINDINGS
@@ -53,16 +56,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         .mark_of(0)
         .and_then(|label| BINDINGS.iter().position(|binding| binding.label == label));
     if area.width < 100 {
-        let [keys, rest] =
-            Layout::horizontal([Constraint::Percentage(54), Constraint::Percentage(46)])
-                .areas(body);
-        draw_keys(painter, keys, marked);
-        let mut said = grey(scene, rest.width);
-        said.push(Line::new());
-        said.extend(sheet_keys());
-        said.push(Line::new());
-        said.extend(commands());
-        panel::lines(painter, rest, "on this release", &Line::new(), &said);
+        narrow(painter, body, scene, marked);
         return;
     }
     let [keys, middle, last] = Layout::horizontal([
@@ -71,7 +65,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         Constraint::Percentage(30),
     ])
     .areas(body);
-    draw_keys(painter, keys, marked);
+    draw_keys(painter, keys, marked, &Line::new());
     let [why, sheet] = Layout::vertical([Constraint::Fill(2), Constraint::Fill(1)]).areas(middle);
     panel::lines(
         painter,
@@ -87,8 +81,30 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     panel::lines(painter, last, ": commands", &Line::new(), &commands());
 }
 
-fn draw_keys(painter: &mut Painter<'_>, area: Rect, marked: Option<usize>) {
-    let inside = painter.frame(area, &Line::new().with(Role::Strong, "keys"), &Line::new());
+/// One part at a time; `Tab` turns.
+fn narrow(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, marked: Option<usize>) {
+    let remark = Line::dim("Tab turns");
+    match scene.state.pane() {
+        1 => panel::lines(
+            painter,
+            area,
+            "on this release",
+            &remark,
+            &grey(scene, area.width),
+        ),
+        2 => {
+            let mut said = sheet_keys();
+            said.push(Line::new());
+            said.extend(signs());
+            panel::lines(painter, area, "on a sheet, and signs", &remark, &said);
+        }
+        3 => panel::lines(painter, area, ": commands", &remark, &commands()),
+        _ => draw_keys(painter, area, marked, &remark),
+    }
+}
+
+fn draw_keys(painter: &mut Painter<'_>, area: Rect, marked: Option<usize>, remark: &Line) {
+    let inside = painter.frame(area, &Line::new().with(Role::Strong, "keys"), remark);
     let window = table::window(BINDINGS.len(), marked, usize::from(inside.height));
     for (index, y) in window.zip(inside.top()..) {
         let Some(binding) = BINDINGS.get(index) else {

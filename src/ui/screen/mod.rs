@@ -132,7 +132,8 @@ pub fn panes(scene: &Scene<'_>) -> usize {
         Screen::Rollout => rollout::PANES,
         Screen::Release => release::PANES,
         Screen::Run => 2,
-        Screen::Gates | Screen::Audit | Screen::Help | Screen::Messages => 1,
+        Screen::Help => help::PANES,
+        Screen::Gates | Screen::Audit | Screen::Messages => 1,
     }
 }
 

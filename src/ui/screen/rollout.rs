@@ -208,7 +208,7 @@ fn metric_line(metric: &AnalysisMetric) -> Line {
         line = line
             .text(" ")
             .sign(Sign::from(&measurement.phase))
-            .text(text::fit(measurement.value.trim_matches(['[', ']']), 9));
+            .text(measured(&measurement.value));
     }
     let condition = metric
         .success_condition
@@ -221,6 +221,13 @@ fn metric_line(metric: &AnalysisMetric) -> Line {
         line = line.with(Role::Dim, "  dry run");
     }
     line
+}
+
+/// A measured value as the controller wrote it (`[0.9952606]`), as a number.
+fn measured(value: &str) -> String {
+    let bare = value.trim_matches(['[', ']']);
+    bare.parse()
+        .map_or_else(|_| text::fit(bare, 9), text::number)
 }
 
 fn phase(phase: &AnalysisPhase) -> &str {

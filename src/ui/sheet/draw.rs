@@ -36,7 +36,9 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, sheet: &Sheet, scene: &Scene<
             .saturating_sub(if area.width < 80 { 0 } else { 4 }),
     );
     let inner = usize::from(width.saturating_sub(4));
-    let (body, foot) = (body(sheet, scene, inner), foot(sheet, scene, inner));
+    let foot = foot(sheet, scene, inner);
+    let most = usize::from(area.height.saturating_sub(4)).saturating_sub(foot.len() + 1);
+    let body = body(sheet, scene, inner, most);
     let wanted = text::cells(body.len() + foot.len() + 3);
     let height = wanted.min(area.height.saturating_sub(2));
     let [row] = Layout::vertical([Constraint::Length(height)])
@@ -52,37 +54,85 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, sheet: &Sheet, scene: &Scene<
         width: inside.width.saturating_sub(2),
         ..inside
     };
-    let room = usize::from(padded.height).saturating_sub(foot.len() + 1);
-    let fits = body.len() <= room;
-    let shown = if fits {
-        body.len()
-    } else {
-        room.saturating_sub(1)
-    };
-    let above = Rect {
-        height: text::cells(shown),
+    painter.lines(padded, &body);
+    let y = padded.bottom().saturating_sub(text::cells(foot.len()));
+    let below = Rect {
+        y,
+        height: text::cells(foot.len()),
         ..padded
     };
-    painter.lines(above, &body);
-    if !fits {
-        let more = Line::new().sign(Sign::Warn).with(
-            Role::Warn,
-            format!(
-                " {} more lines: enlarge the window to read them",
-                body.len() - shown
-            ),
-        );
-        painter.line(padded.x, padded.y + text::cells(shown), padded.width, &more);
+    painter.clear(below);
+    painter.lines(below, &foot);
+}
+
+/// What is above the foot, in at most `room` lines: what will be sent with its
+/// requests in short, if need be without them; or a page of the requests in full.
+pub fn body(sheet: &Sheet, scene: &Scene<'_>, width: usize, room: usize) -> Vec<Line> {
+    let pages = pages(sheet, width, room);
+    let turned = sheet.turned % (pages.len() + 1);
+    if let Some(page) = turned.checked_sub(1).and_then(|index| pages.get(index)) {
+        return page.clone();
     }
-    let y = padded.bottom().saturating_sub(text::cells(foot.len()));
-    painter.lines(
-        Rect {
-            y,
-            height: text::cells(foot.len()),
-            ..padded
-        },
-        &foot,
+    let whole = summary(sheet, scene, width, true);
+    if whole.len() <= room {
+        return whole;
+    }
+    let mut short = summary(sheet, scene, width, false);
+    if short.len() <= room {
+        return short;
+    }
+    let kept = room.saturating_sub(1);
+    let missing = short.len() - kept;
+    short.truncate(kept);
+    short.push(Line::new().sign(Sign::Warn).with(
+        Role::Warn,
+        format!(" {missing} more lines: enlarge the window to read them"),
+    ));
+    short
+}
+
+/// The requests in full, page by page.
+fn pages(sheet: &Sheet, width: usize, room: usize) -> Vec<Vec<Line>> {
+    let lines: Vec<Line> = sheet
+        .previews
+        .iter()
+        .enumerate()
+        .flat_map(|(index, preview)| request(index, preview, width))
+        .collect();
+    let per_page = room.saturating_sub(1).max(1);
+    let count = lines.len().div_ceil(per_page);
+    lines
+        .chunks(per_page)
+        .enumerate()
+        .map(|(index, part)| {
+            let head = format!("requests in full, page {} of {count}; d turns", index + 1);
+            std::iter::once(Line::dim(head))
+                .chain(part.iter().cloned())
+                .collect()
+        })
+        .collect()
+}
+
+fn request(index: usize, preview: &Preview, width: usize) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut add = |label: &str, text: &str| {
+        for (part, said) in text::wrap(text, width.saturating_sub(11))
+            .into_iter()
+            .enumerate()
+        {
+            let head = if part == 0 { label } else { "" };
+            lines.push(Line::dim(format!("{head:<10} ")).text(said));
+        }
+    };
+    add(
+        &format!("{} request", index + 1),
+        &format!("{} {}", preview.method, preview.path),
     );
+    add("  type", preview.content_type);
+    add("  body", &preview.body);
+    add("  only if", &preview.check);
+    add("  by hand", &preview.command);
+    lines
 }
 
 fn title(sheet: &Sheet) -> Line {
@@ -115,8 +165,8 @@ fn place(sheet: &Sheet, scene: &Scene<'_>) -> Line {
     }
 }
 
-/// Everything above the foot.
-pub fn body(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
+/// The plan in words.
+fn summary(sheet: &Sheet, scene: &Scene<'_>, width: usize, requests: bool) -> Vec<Line> {
     let plan = &sheet.plan;
     let mut lines = Vec::new();
     for moved in &sheet.moved {
@@ -174,13 +224,8 @@ pub fn body(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
         format!("what will be sent, {count} steps in this order")
     }));
     for (index, step) in plan.steps.iter().enumerate() {
-        lines.extend(step_lines(
-            index,
-            step,
-            sheet.previews.get(index),
-            sheet.detail,
-            width,
-        ));
+        let preview = sheet.previews.get(index).filter(|_| requests);
+        lines.extend(step_lines(index, step, preview, width));
     }
     lines.extend(targets(sheet, width));
     lines
@@ -190,13 +235,7 @@ fn labelled(label: &str, fact: &str) -> Line {
     Line::dim(format!("{} ", text::left(label, 10))).text(fact.to_owned())
 }
 
-fn step_lines(
-    index: usize,
-    step: &PlanStep,
-    preview: Option<&Preview>,
-    detail: bool,
-    width: usize,
-) -> Vec<Line> {
+fn step_lines(index: usize, step: &PlanStep, preview: Option<&Preview>, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     for (part, said) in text::wrap(&step.effect, width.saturating_sub(3))
         .into_iter()
@@ -213,34 +252,18 @@ fn step_lines(
         return lines;
     };
     if preview.method.is_empty() {
-        lines.push(
-            Line::plain("  ")
-                .sign(Sign::Warn)
-                .with(Role::Warn, format!(" {}", preview.command)),
-        );
+        let line = Line::plain("  ").sign(Sign::Warn);
+        lines.push(line.with(Role::Warn, format!(" {}", preview.command)));
         return lines;
     }
     let request = format!("{} {}", preview.method, preview.path);
-    if !detail {
-        lines.push(Line::dim(format!(
-            "  {}",
-            text::fit_middle(&request, width.saturating_sub(2))
-        )));
-        if !preview.check.is_empty() {
-            lines.push(Line::dim(format!("  only if {}", preview.check)));
-        }
-        return lines;
+    lines.push(Line::dim(format!(
+        "  {}",
+        text::fit_middle(&request, width.saturating_sub(2))
+    )));
+    if !preview.check.is_empty() {
+        lines.push(Line::dim(format!("  only if {}", preview.check)));
     }
-    let mut add = |text: &str| {
-        for part in text::wrap(text, width.saturating_sub(4)) {
-            lines.push(Line::dim(format!("    {part}")));
-        }
-    };
-    add(&request);
-    add(preview.content_type);
-    add(&preview.body);
-    add(&format!("only if {}", preview.check));
-    add(&format!("by hand: {}", preview.command));
     lines
 }
 

@@ -53,7 +53,7 @@ impl Sheet {
             reason: 0,
             typed_reason: None,
             previews: Vec::new(),
-            detail: false,
+            turned: 0,
             plan,
         };
         sheet.stage = sheet.first_stage();

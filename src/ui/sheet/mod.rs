@@ -81,8 +81,9 @@ pub struct Sheet {
     pub typed_reason: Option<Clean>,
     /// Requests as they would go out, one per step.
     pub previews: Vec<Preview>,
-    /// Whether the requests are shown in full.
-    pub detail: bool,
+    /// How often `d` was pressed: what is shown, then page by page the requests
+    /// in full, then what was shown again.
+    pub turned: usize,
 }
 
 /// What a sheet waits for.
@@ -234,7 +235,7 @@ impl Sheet {
         }
         match character {
             'd' => {
-                self.detail = !self.detail;
+                self.turned += 1;
                 Reply::Stay
             }
             't' => Reply::Retarget,

@@ -71,7 +71,7 @@ fn sheet(verb: Verb, asks: Asks) -> Sheet {
         reason: 0,
         typed_reason: None,
         previews: Vec::new(),
-        detail: false,
+        turned: 0,
     };
     sheet.stage = sheet.first_stage();
     sheet.flushed(at(1000));

@@ -2,34 +2,57 @@
 //! most is on it at every size that has room.
 
 use proptest::prelude::*;
+use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::ui::{
     fixture::{Cockpit, Shot, empty_world, large_world, looks, shots, world},
     paint::Look,
+    screen,
+    state::Event,
+    update::update,
 };
 
-fn drawn(shot: &Shot, size: (u16, u16), look: Look) -> Cockpit {
-    // The keys are pressed where there is room; then the window changes.
+/// A cockpit in the state of a shot. The keys are pressed where there is room;
+/// the window changes afterwards.
+fn staged(shot: &Shot, look: Look) -> Cockpit {
     let mut cockpit = Cockpit::new((shot.world)(), (120, 40))
         .at(shot.lane.0, shot.lane.1)
         .looking(look);
     (shot.before)(&mut cockpit);
     cockpit.keys(shot.keys);
-    cockpit.tell(crate::ui::state::Event::Resize(size.0, size.1));
+    cockpit
+}
+
+fn drawn(shot: &Shot, size: (u16, u16), look: Look) -> Cockpit {
+    let mut cockpit = staged(shot, look);
+    cockpit.tell(Event::Resize(size.0, size.1));
     cockpit.picture();
     cockpit
 }
 
+/// Draws the same state at many sizes. What a resize closes stays open for the
+/// next size, so that overlays are drawn at all of them.
+fn draw_all(cockpit: &Cockpit, sizes: impl IntoIterator<Item = (u16, u16)>) {
+    for size in sizes {
+        let mut state = cockpit.state.clone();
+        update(
+            &mut state,
+            Event::Resize(size.0, size.1),
+            &cockpit.world,
+            cockpit.now,
+        );
+        let area = Rect::new(0, 0, size.0, size.1);
+        let mut buffer = Buffer::empty(area);
+        screen::draw(&mut buffer, &state, &cockpit.world, cockpit.now);
+    }
+}
+
 #[test]
 fn every_size_up_to_30_by_10_is_drawn() {
-    let shots = shots();
-    for width in 1..=30 {
-        for height in 1..=10 {
-            // A few of the shots at each size, all of them over all sizes.
-            let turn = usize::from(width + height);
-            for shot in shots.iter().skip(turn % 3).step_by(3) {
-                drawn(shot, (width, height), looks()[turn % 2 * 2].1);
-            }
+    for shot in shots() {
+        for (_, look) in looks() {
+            let sizes = (1..=30).flat_map(|width| (1..=10).map(move |height| (width, height)));
+            draw_all(&staged(&shot, look), sizes);
         }
     }
 }
@@ -42,16 +65,32 @@ fn every_breakpoint_and_its_neighbours_are_drawn() {
             .flat_map(|point| [point - 1, *point, point + 1])
             .collect()
     };
+    let widths = around(&[44, 60, 70, 80, 100, 110, 160, 170]);
+    let heights = around(&[14, 20, 26, 30]);
+    for shot in shots() {
+        let sizes = widths
+            .iter()
+            .flat_map(|width| heights.iter().map(|height| (*width, *height)));
+        draw_all(&staged(&shot, looks()[0].1), sizes);
+    }
+}
+
+#[test]
+fn two_thousand_random_sizes_are_drawn() {
+    // A fixed walk through sizes up to 250×80, in all three character sets.
+    let mut seed = 20_260_821_u64;
+    let mut next = |most: u64| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        u16::try_from((seed >> 33) % most + 1).unwrap()
+    };
     let shots = shots();
-    for (turn, width) in around(&[44, 60, 70, 80, 100, 110, 160, 170])
-        .into_iter()
-        .enumerate()
-    {
-        for height in around(&[14, 20, 26, 30]) {
-            for shot in shots.iter().skip(turn % 3).step_by(3) {
-                drawn(shot, (width, height), looks()[0].1);
-            }
-        }
+    for (turn, shot) in shots.iter().enumerate() {
+        let sizes: Vec<(u16, u16)> = (0..2000 / shots.len() + 1)
+            .map(|_| (next(250), next(80)))
+            .collect();
+        draw_all(&staged(shot, looks()[turn % 3].1), sizes);
     }
 }
 

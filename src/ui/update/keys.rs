@@ -48,7 +48,7 @@ pub(super) fn key(
     if state.hold.take().is_some() {
         state.say(Sign::Off, "hold was not sent: another key came", now);
     }
-    if key == Key::control('\\') {
+    if keymap::lookup(key).is_some_and(|binding| binding.command == Command::QuitNow) {
         out.push(Effect::Quit);
         return;
     }

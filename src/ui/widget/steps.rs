@@ -138,19 +138,37 @@ fn left(rollout: &Rollout, now: Timestamp) -> Option<String> {
 
 /// The stations in one line, with notes where `room` cells allow it.
 pub fn line(stations: &[Station], room: usize) -> Line {
-    let with_notes = joined(stations, true);
+    let with_notes = joined(stations, Notes::All);
     if with_notes.width() <= room {
-        with_notes
-    } else {
-        joined(stations, false)
+        return with_notes;
     }
+    let here = joined(stations, Notes::Here);
+    if here.width() <= room {
+        return here;
+    }
+    joined(stations, Notes::None)
 }
 
-fn joined(stations: &[Station], notes: bool) -> Line {
+/// Which notes are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Notes {
+    All,
+    Here,
+    None,
+}
+
+fn joined(stations: &[Station], notes: Notes) -> Line {
     let mut line = Line::new();
     for (index, station) in stations.iter().enumerate() {
         if index > 0 {
-            line = line.with(Role::Dim, if notes { " ── " } else { " ─ " });
+            line = line.with(
+                Role::Dim,
+                if notes == Notes::All {
+                    " ── "
+                } else {
+                    " ─ "
+                },
+            );
         }
         let role = if station.here {
             Role::Strong
@@ -160,7 +178,8 @@ fn joined(stations: &[Station], notes: bool) -> Line {
         line = line
             .with(role, format!("{} ", station.label))
             .sign(station.sign);
-        if !station.note.is_empty() && (notes || station.here) {
+        let noted = notes == Notes::All || (notes == Notes::Here && station.here);
+        if noted && !station.note.is_empty() {
             line = line.with(Role::Dim, format!(" {}", station.note));
         }
     }

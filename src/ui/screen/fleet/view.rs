@@ -55,7 +55,7 @@ impl Sort {
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
-            Self::NeedsYou => "what needs you",
+            Self::NeedsYou => "need",
             Self::Service => "service",
             Self::Environment => "environment",
             Self::Stage => "stage",

@@ -9,6 +9,7 @@ use crate::{
         line::Line,
         screen::Scene,
         sign::Sign,
+        text,
         theme::Role,
         widget::{bar, steps},
     },
@@ -33,17 +34,21 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
             .map(|lane| format!("rollout {} has not been seen", lane.target));
         return vec![Line::dim(known.unwrap_or_default())];
     };
+    let narrow = width < NARROW;
     let mut lines = Vec::new();
     if rollout.has_canary() {
         lines.push(traffic(rollout, width));
     }
-    if !rollout.steps.is_empty() {
+    if !rollout.steps.is_empty() && !rollout.is_fully_promoted() {
         let stations = steps::stations(rollout, scene.now);
         lines.push(Line::dim("steps    ").join(steps::line(&stations, width.saturating_sub(9))));
     }
-    lines.push(pods(rollout));
     lines.push(standing(rollout));
-    if !rollout.message.is_empty() {
+    if !narrow || rollout.pods.ready < rollout.pods.desired {
+        lines.push(pods(rollout, narrow));
+    }
+    let said_already = narrow && rollout.held;
+    if !rollout.message.is_empty() && !said_already {
         lines.push(Line::dim("says     ").text(rollout.message.to_string()));
     }
     if let Some(gitops) = &rollout.gitops {
@@ -52,16 +57,38 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
     lines
 }
 
-/// Canary against stable in one bar.
+/// Below this many cells names and sums are left out.
+const NARROW: usize = 50;
+
+/// Canary against stable in one bar; what is live, when all are on it.
 pub fn traffic(rollout: &Rollout, width: usize) -> Line {
+    let narrow = width < NARROW;
+    let cells = width
+        .saturating_sub(if narrow { 36 } else { 48 })
+        .clamp(6, 40);
+    let named = |revision: Option<&Revision>| {
+        let name = revision.map(name).unwrap_or_default();
+        if narrow || name.is_empty() {
+            String::new()
+        } else {
+            format!("{} ", text::fit(&name, 14))
+        }
+    };
+    if rollout.is_fully_promoted() {
+        return Line::dim("traffic  ")
+            .with(Role::Good, format!("live {}", named(rollout.current())))
+            .join(bar::share(100, cells, Role::Good))
+            .with(Role::Good, " 100 %");
+    }
     let (wanted, actual) = (rollout.weight_wanted, rollout.weight_actual);
     let stable = Weight::FULL.get() - actual.get();
-    let stable_name = rollout.stable().map(name).unwrap_or_default();
-    let cells = width.saturating_sub(44).clamp(8, 40);
     let mut line = Line::dim("traffic  ")
         .with(Role::Canary, format!("canary {actual} "))
         .join(bar::share(actual.get(), cells, Role::Canary))
-        .with(Role::Stable, format!(" stable {stable_name} {stable} %"));
+        .with(
+            Role::Stable,
+            format!(" stable {}{stable} %", named(rollout.stable())),
+        );
     if wanted != actual {
         line = line.with(Role::Warn, format!("  wants {wanted}"));
     }
@@ -85,7 +112,7 @@ pub fn name(revision: &Revision) -> String {
     )
 }
 
-fn pods(rollout: &Rollout) -> Line {
+fn pods(rollout: &Rollout, narrow: bool) -> Line {
     let mut line = Line::dim("pods    ");
     for revision in &rollout.revisions {
         let (word, role) = match revision.role {
@@ -101,6 +128,9 @@ fn pods(rollout: &Rollout) -> Line {
         if pods.ready < pods.desired {
             line = line.sign(Sign::Warn);
         }
+    }
+    if narrow {
+        return line;
     }
     line.with(
         Role::Dim,

@@ -3,7 +3,7 @@
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::{
-    domain::Timestamp,
+    domain::{Timestamp, verdict::Verdict},
     ui::{
         line::Line,
         paint::Painter,
@@ -22,7 +22,7 @@ const LEAST: u16 = 5;
 
 /// Draws as many charts as fit, two or three beside each other.
 pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
-    let metrics = metrics(scene);
+    let metrics = ordered(scene);
     if metrics.is_empty() {
         let hint = Line::dim(" no metric is configured for this service and environment");
         painter.line(area.x, area.y, area.width, &hint);
@@ -49,7 +49,14 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         .div_ceil(across)
         .min(usize::from(area.height / LEAST).max(1));
     let rows = Layout::vertical(vec![Constraint::Fill(1); down]).split(area);
-    let mut left = metrics.iter();
+    // The chosen one is never among those that are cut off.
+    let room = across * down;
+    let at = metrics
+        .iter()
+        .position(|facts| Some(facts.spec.id.metric.as_str()) == chosen)
+        .unwrap_or(0);
+    let first = (at + 1).saturating_sub(room).next_multiple_of(across);
+    let mut left = metrics.iter().skip(first);
     for row in rows.iter() {
         let here: Vec<&MetricFacts<'_>> = left.by_ref().take(across).collect();
         let cells = Layout::horizontal(vec![Constraint::Fill(1); here.len().max(1)]).split(*row);
@@ -58,6 +65,18 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
             one_chart(painter, *cell, scene, facts, marked);
         }
     }
+}
+
+/// Metrics with the worst verdict first, so that what is cut off is fine; a
+/// chosen one that would be cut off comes first.
+fn ordered<'a>(scene: &Scene<'a>) -> Vec<MetricFacts<'a>> {
+    let mut metrics = metrics(scene);
+    metrics.sort_by_key(|facts| {
+        facts
+            .finding
+            .map_or(Verdict::NotApplicable, |found| found.verdict)
+    });
+    metrics
 }
 
 fn one_chart(
@@ -74,7 +93,15 @@ fn one_chart(
     };
     let title = Line::new().with(Role::Strong, format!("{}{unit}", facts.spec.id.metric));
     let border = if marked { Role::Key } else { Role::Border };
-    let inside = painter.frame_as(area, &title, &numbers(facts), border);
+    // Too long for the frame, the limit goes: it is drawn in the chart as well.
+    let room = usize::from(area.width).saturating_sub(8 + title.width());
+    let full = numbers(facts, true);
+    let remark = if painter.measure(&full) < room {
+        full
+    } else {
+        numbers(facts, false)
+    };
+    let inside = painter.frame_as(area, &title, &remark, border);
     let span = span(scene, facts);
     let limits = facts
         .rule
@@ -105,7 +132,7 @@ fn one_chart(
 }
 
 /// The numbers beside the title, so that nothing hangs on the drawing.
-fn numbers(facts: &MetricFacts<'_>) -> Line {
+fn numbers(facts: &MetricFacts<'_>, with_limit: bool) -> Line {
     let mut line = Line::new();
     if let Some(canary) = facts.canary {
         line = line.with(Role::Canary, sample(canary));
@@ -115,7 +142,7 @@ fn numbers(facts: &MetricFacts<'_>) -> Line {
             .with(Role::Dim, " / ")
             .with(Role::Stable, sample(stable));
     }
-    if let Some(asked) = asked(facts) {
+    if with_limit && let Some(asked) = asked(facts) {
         line = line.with(Role::Dim, format!("  {asked}"));
     }
     match sign(facts) {

@@ -31,7 +31,11 @@ pub fn baseline(finding: &Finding) -> String {
         .baseline
         .as_ref()
         .map_or_else(String::new, |baseline| {
-            format!("{} {}", baseline.name, text::number(baseline.value))
+            format!(
+                "{} {}",
+                baseline.name.trim_start_matches("champion "),
+                text::number(baseline.value)
+            )
         })
 }
 

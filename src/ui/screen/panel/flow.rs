@@ -79,13 +79,19 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
 }
 
 fn detail(stage: &FlowStage, room: usize) -> String {
+    // `8 of 10 pass` is `8/10` where there is no room.
+    let said = if text::width(&stage.detail) <= room {
+        stage.detail.to_string()
+    } else {
+        stage.detail.replace(" of ", "/").replace(" pass", "")
+    };
     let took = stage
         .took
         .map(|took| short_duration(std::time::Duration::from_secs(took.as_secs())));
     match took {
-        Some(took) if stage.detail.is_empty() || stage.detail.len() + took.len() + 1 > room => took,
-        Some(took) => format!("{} {took}", stage.detail),
-        None => stage.detail.to_string(),
+        Some(took) if said.is_empty() || said.len() + took.len() + 1 > room => took,
+        Some(took) => format!("{said} {took}"),
+        None => said,
     }
 }
 

@@ -122,7 +122,7 @@ pub fn cockpit(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         return;
     };
     let title = format!("{} {}", lane.service, scene.label_of(lane));
-    let flow_height = 5;
+    let flow_height = 6;
     let [top, middle, bottom] = Layout::vertical([
         Constraint::Length(flow_height),
         Constraint::Min(12),

@@ -37,12 +37,13 @@ pub fn lines(scene: &Scene<'_>) -> Vec<Line> {
         return vec![Line::dim("no release is known here yet")];
     };
     let mut lines = Vec::new();
-    if let Some(model) = scene.service().and_then(|service| service.model.as_ref()) {
+    if scene
+        .service()
+        .is_some_and(|service| service.model.is_some())
+    {
         let change = match (champion(scene), release.version.value()) {
-            (Some(champion), Some(version)) if champion != *version => {
-                format!("{} {champion} → ", model.model)
-            }
-            _ => format!("{} ", model.model),
+            (Some(champion), Some(version)) if champion != *version => format!("{champion} → "),
+            _ => String::new(),
         };
         let label = Line::dim("model   ").text(change);
         lines.push(label.join(tie(&release.version, ToString::to_string)));
