@@ -87,7 +87,7 @@ fn two_thousand_random_sizes_are_drawn() {
     };
     let shots = shots();
     for (turn, shot) in shots.iter().enumerate() {
-        let sizes: Vec<(u16, u16)> = (0..2000 / shots.len() + 1)
+        let sizes: Vec<(u16, u16)> = (0..=2000 / shots.len())
             .map(|_| (next(250), next(80)))
             .collect();
         draw_all(&staged(shot, looks()[turn % 3].1), sizes);
