@@ -52,6 +52,9 @@ pub(crate) struct Director {
     script: Vec<Moment>,
     /// Who gets the traffic, and the cluster's version at which that was looked up.
     arms: (u64, Vec<Vec<Arm>>),
+    /// Steps of the scraping grid between two scrapes; more than one only in the
+    /// part of the past that is longer than the story.
+    pub(crate) stride: i64,
 }
 
 impl Stage {
@@ -97,6 +100,7 @@ impl Director {
             speed,
             script,
             arms: (0, Vec::new()),
+            stride: 1,
         };
         director.sort();
         director
@@ -112,10 +116,15 @@ impl Director {
         self.begins + span(seconds, self.speed)
     }
 
+    /// When targets are next measured, in milliseconds.
+    fn next_scrape(&self) -> i64 {
+        let database = locked(&self.stage.database);
+        database.next_scrape() + (self.stride - 1) * database.interval
+    }
+
     /// When something next happens by itself.
     pub(crate) fn next(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let scrape = locked(&self.stage.database).next_scrape(now.timestamp_millis());
-        let scrape = DateTime::from_timestamp_millis(scrape).unwrap_or(now);
+        let scrape = DateTime::from_timestamp_millis(self.next_scrape()).unwrap_or(now);
         let scripted = self.script.last().map(|moment| self.at(moment.s));
         let job = locked(&self.stage.hub).next_event();
         [scripted, job]
@@ -146,7 +155,7 @@ impl Director {
         }
         self.finish_jobs(now);
         loop {
-            let due = locked(&self.stage.database).next_scrape(now.timestamp_millis());
+            let due = self.next_scrape();
             if due > now.timestamp_millis() {
                 break;
             }

@@ -27,7 +27,7 @@ use crate::sim::{
     serve::{Port, Server},
 };
 
-/// Seconds of a scenario that are played before the start.
+/// Seconds that are played before the start: of the scenario, and of the clock.
 const PAST: f64 = 3600.0;
 /// Seconds of a scenario between two scrapes.
 const SCRAPE: f64 = 5.0;
@@ -76,7 +76,9 @@ pub(crate) async fn start(scenario: &Scenario, real: Clock) -> Result<World, Sim
     let token = |backend: &str, login: &str| format!("demo-{backend}-{login}-{secret}");
     let (watch, clock) = Stopwatch::over(&real);
     let (now, speed) = (real.now(), real.speed());
-    let past = now - span(PAST, speed);
+    // Whoever looks back an hour finds one, however fast the story goes.
+    let story = now - span(PAST, speed);
+    let past = story.min(now - span(PAST, 1.0));
     let login = scenario
         .personas
         .first()
@@ -98,7 +100,7 @@ pub(crate) async fn start(scenario: &Scenario, real: Clock) -> Result<World, Sim
         .collect();
     let registry = Registry::seeded(&scenario.models, accounts, past, |s| now + span(s, speed));
     let registry = Arc::new(Mutex::new(registry));
-    let database = Database::new(millis(SCRAPE / speed));
+    let database = Database::new(millis(SCRAPE / speed), past.timestamp_millis());
     let database = Arc::new(Mutex::new(database));
     let prometheus = Prometheus::new(
         Arc::clone(&database),
@@ -110,20 +112,7 @@ pub(crate) async fn start(scenario: &Scenario, real: Clock) -> Result<World, Sim
             .collect(),
         past.timestamp_millis(),
     );
-    let cluster = Cluster::new(real.clone());
-    for (number, persona) in scenario.personas.iter().enumerate() {
-        let make = match persona.role {
-            Role::Admin => Persona::admin,
-            Role::ReleaseManager => Persona::release_manager,
-            Role::Viewer => Persona::viewer,
-        };
-        let user = make(&token("kubernetes", &persona.login), &persona.login);
-        if number == 0 {
-            // kubectl keeps its token to itself where there is no TLS.
-            cluster.set_anonymous(Some(user.clone()));
-        }
-        cluster.add_user(user);
-    }
+    let cluster = peopled(Cluster::new(real.clone()), scenario, &token);
     let (source, source_clock) = (prometheus.clone(), clock.clone());
     cluster.set_metric_source(Arc::new(move |query: &str| {
         source.values(
@@ -153,7 +142,11 @@ pub(crate) async fn start(scenario: &Scenario, real: Clock) -> Result<World, Sim
     cluster.begin_at(past);
     watch.hold(Some(past));
     apply_manifests(&cluster, scenario, &ports)?;
-    relive(&mut director, &watch, past, now);
+    // Before the story nothing changes, so a measurement now and then will do.
+    director.stride = (millis(speed) / 1000).max(1);
+    relive(&mut director, &watch, past, story);
+    director.stride = 1;
+    relive(&mut director, &watch, story, now);
     watch.hold(None);
 
     let endpoints = endpoints(scenario, &ports, &hub, &token, &login);
@@ -190,6 +183,24 @@ pub(crate) async fn start(scenario: &Scenario, real: Clock) -> Result<World, Sim
         servers,
         tasks,
     })
+}
+
+/// The cluster with the personas let in.
+fn peopled(cluster: Cluster, scenario: &Scenario, token: &dyn Fn(&str, &str) -> String) -> Cluster {
+    for (number, persona) in scenario.personas.iter().enumerate() {
+        let make = match persona.role {
+            Role::Admin => Persona::admin,
+            Role::ReleaseManager => Persona::release_manager,
+            Role::Viewer => Persona::viewer,
+        };
+        let user = make(&token("kubernetes", &persona.login), &persona.login);
+        if number == 0 {
+            // kubectl keeps its token to itself where there is no TLS.
+            cluster.set_anonymous(Some(user.clone()));
+        }
+        cluster.add_user(user);
+    }
+    cluster
 }
 
 struct Ports {
@@ -243,23 +254,23 @@ fn named(object: &Value) -> String {
     )
 }
 
-/// Plays the past, from the oldest moment to the present.
+/// Plays a stretch of the past.
 ///
 /// The cluster is led up to each moment first, so that whatever happens then
 /// meets what had become of everything before.
-fn relive(director: &mut Director, watch: &Stopwatch, past: DateTime<Utc>, now: DateTime<Utc>) {
+fn relive(director: &mut Director, watch: &Stopwatch, past: DateTime<Utc>, until: DateTime<Utc>) {
     let mut at = past;
     loop {
         director.stage.cluster.live_until(at);
         watch.hold(Some(at));
         director.play(at);
-        if at >= now {
+        if at >= until {
             return;
         }
         at = director
             .next(at)
             .max(at + chrono::TimeDelta::milliseconds(1))
-            .min(now);
+            .min(until);
     }
 }
 

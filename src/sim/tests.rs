@@ -134,6 +134,27 @@ async fn the_canary_is_found_half_way_and_waiting_for_two_decisions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fast_story_has_an_hour_behind_it_too() {
+    let sim = world("canary", 20.0).await;
+    let client = Client::new();
+    let hour_ago = "sum(rate(http_requests_total{environment=\"prod-eu\"}[5m] offset 54m))";
+    let answer = client.query(&sim, hour_ago).await;
+    let value: f64 = answer["data"]["result"][0]["value"][1]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((126.0..154.0).contains(&value), "{value}");
+    let rollout = client.rollout(&sim).await;
+    assert_eq!(
+        rollout["metadata"]["creationTimestamp"],
+        "2026-08-21T13:32:07Z"
+    );
+    assert_eq!(rollout["status"]["currentStepIndex"], 4);
+    sim.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_hour_of_measurements_is_there_at_the_start() {
     let sim = world("canary", 1.0).await;
     let client = Client::new();

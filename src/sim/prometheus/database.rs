@@ -28,7 +28,8 @@ pub(crate) struct Database {
     pub(crate) tracks: Vec<Track>,
     /// When each target was scraped and whether it answered.
     pub(crate) scrapes: Vec<Scrapes>,
-    last: Option<i64>,
+    /// When it last scraped; at first, when it began.
+    last: i64,
 }
 
 /// Whether a target could be scraped.
@@ -91,20 +92,19 @@ pub(crate) struct Observed {
 }
 
 impl Database {
-    /// An empty database scraped every `interval` milliseconds.
-    pub(crate) fn new(interval: i64) -> Self {
+    /// An empty database scraped every `interval` milliseconds from `begins` on.
+    pub(crate) fn new(interval: i64, begins: i64) -> Self {
         Self {
             interval: interval.max(1),
             tracks: Vec::new(),
             scrapes: Vec::new(),
-            last: None,
+            last: begins,
         }
     }
 
     /// The next moment to scrape at, on the grid.
-    pub(crate) fn next_scrape(&self, now: i64) -> i64 {
-        let after = self.last.unwrap_or(now - self.interval);
-        (after.div_euclid(self.interval) + 1) * self.interval
+    pub(crate) fn next_scrape(&self) -> i64 {
+        (self.last.div_euclid(self.interval) + 1) * self.interval
     }
 
     /// Lets everything grow up to `at` and keeps a copy.
@@ -113,12 +113,12 @@ impl Database {
         for target in observed {
             self.see(target, at);
         }
-        self.last = Some(at);
+        self.last = at;
     }
 
     /// Lets counters grow by what happened since the last scrape.
     fn grow(&mut self, at: i64) {
-        let Some(last) = self.last else { return };
+        let last = self.last;
         let step = (at - last).clamp(0, LONGEST_STEP);
         // Wobbles by where the step began, as a look in its middle does: what a
         // scraper from outside saw there must never be taken back.
@@ -181,9 +181,9 @@ impl Database {
 
     /// Counters and gauges as they are at `now`, for a scraper from outside.
     pub(crate) fn exposed(&self, now: i64) -> Vec<(&Track, Counters, Vec<f64>)> {
-        let last = self.last.unwrap_or(now);
+        let last = self.last;
         // Not past the next scrape: what happens there may change who gets traffic.
-        let step = (now - last).min(self.next_scrape(now) - last).max(0);
+        let step = (now - last).min(self.next_scrape() - last).max(0);
         let tick = self.tick(last);
         self.tracks
             .iter()

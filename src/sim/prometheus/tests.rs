@@ -40,7 +40,7 @@ fn behaviour(rps: f64, p95: f64, errors: f64) -> Behaviour {
 
 /// Ten minutes at 100 and 25 requests a second, scraped every five seconds.
 fn played() -> (Prometheus, Arc<Mutex<Database>>) {
-    let mut database = Database::new(5000);
+    let mut database = Database::new(5000, START - 5000);
     for scrape in 0..=120 {
         let observed = Observed {
             target: "ml-service".to_owned(),
@@ -184,8 +184,8 @@ fn what_a_scraper_saw_between_two_scrapes_is_never_taken_back() {
     let mut highest = 0.0;
     for step in 0..200 {
         let now = START + 10 * MINUTE + step * 700;
-        while database.next_scrape(now) <= now {
-            let at = database.next_scrape(now);
+        while database.next_scrape() <= now {
+            let at = database.next_scrape();
             let observed = Observed {
                 target: "ml-service".to_owned(),
                 arms: vec![(labels("stable", "7"), behaviour(100.0, 0.1, 0.005))],
