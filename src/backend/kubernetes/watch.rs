@@ -148,8 +148,11 @@ impl Joiner<'_> {
                         self.view.apply(change, now());
                     }
                 }
-                Some(ended) = lists.join_next() => return finished(ended),
-                Some(looked) = self.looks.join_next() => self.looked(finished(looked), now()),
+                Some(ended) = lists.join_next() => return finished(ended).await,
+                Some(looked) = self.looks.join_next() => {
+                    let looked = finished(looked).await;
+                    self.looked(looked, now());
+                }
                 changed = focus.changed() => {
                     if changed.is_err() {
                         return Ok(());
@@ -256,10 +259,12 @@ async fn look(link: &Connection, target: &TargetId) -> Change {
     }
 }
 
-/// What a task of ours ended with; its panic is ours.
-fn finished<T>(ended: Result<T, JoinError>) -> T {
-    match ended {
+/// What a task of ours ended with; its panic is ours. One that was cancelled
+/// was so by the end of the runtime, which ends whoever waits here too.
+async fn finished<T>(ended: Result<T, JoinError>) -> T {
+    match ended.map_err(JoinError::try_into_panic) {
         Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_cancelled)) => std::future::pending().await,
     }
 }
