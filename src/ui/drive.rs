@@ -8,7 +8,7 @@
 use std::{ffi::OsString, future, io, sync::Arc, time::Duration};
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::{
     sync::mpsc,
     task::spawn_blocking,
@@ -143,8 +143,9 @@ impl Cockpit {
     }
 
     fn draw(&mut self) -> io::Result<()> {
-        order_fleet(&mut self.state, &self.world);
-        let (state, world, now) = (&self.state, &self.world, self.handle.now());
+        let now = self.handle.now();
+        order_fleet(&mut self.state, &self.world, now);
+        let (state, world) = (&self.state, &self.world);
         self.guard
             .draw(|frame| screen::draw(frame.buffer_mut(), state, world, now))?;
         self.drawn_at = Some(Instant::now());
@@ -228,8 +229,20 @@ impl Cockpit {
         Ok(())
     }
 
-    /// Takes what else is there already, so that a burst costs one frame.
+    /// Takes what else is there already, so that a burst costs one frame. Keys
+    /// that came in one go were typed without seeing what the first of them did;
+    /// a sheet that one of them opened has had no frame yet and takes no letter.
     fn drain(&mut self) -> io::Result<()> {
+        for _ in 0..AT_ONCE {
+            let Some(keys) = &mut self.keys else { break };
+            let Some(event) = keys.next().now_or_never() else {
+                break;
+            };
+            self.take(Woken::Terminal(event))?;
+            if self.ended.is_some() {
+                return Ok(());
+            }
+        }
         for _ in 0..AT_ONCE {
             let Some((job, chunks)) = &mut self.log else {
                 break;

@@ -1,7 +1,10 @@
 //! What the cockpit remembers between two keys. Truth is in the world; here is
 //! only where a person looks and what they have begun.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use crate::{
     domain::{
@@ -248,6 +251,14 @@ pub struct UiState {
     pub modes: Modes,
     /// Words for the person.
     pub toast: Option<Toast>,
+    /// Warnings and errors that were said, oldest first.
+    pub said: VecDeque<Toast>,
+    /// Since when the terminal has not had the focus.
+    pub unfocused_at: Option<Timestamp>,
+    /// When the mark last moved by itself.
+    pub marked_at: Option<Timestamp>,
+    /// Whether backends were told that nobody looks.
+    pub away: bool,
     /// A hold about to be sent.
     pub hold: Option<Box<PendingHold>>,
     /// Accidents at the keyboard.
@@ -282,6 +293,8 @@ pub struct UiState {
 pub const SMALLEST: (u16, u16) = (60, 20);
 /// The smallest window that can show a whole sheet.
 pub const SHEET_ROOM: (u16, u16) = (44, 14);
+/// How many warnings and errors are remembered.
+const SAID: usize = 200;
 /// Windows of time for charts, in the order `w` walks through them.
 pub const WINDOWS: [u64; 3] = [15 * 60, 60 * 60, 5 * 60];
 
@@ -307,6 +320,10 @@ impl UiState {
             overlay: None,
             log: None,
             toast: None,
+            said: VecDeque::new(),
+            unfocused_at: None,
+            away: false,
+            marked_at: None,
             hold: None,
             accidents: Accidents::default(),
             letters: Letters::seeded(seed),
@@ -347,11 +364,18 @@ impl UiState {
 
     /// Says something on the line above the hints.
     pub fn say(&mut self, sign: Sign, text: impl Into<String>, now: Timestamp) {
-        self.toast = Some(Toast {
+        let toast = Toast {
             sign,
             text: text.into(),
             at: now,
-        });
+        };
+        if matches!(sign, Sign::Warn | Sign::Bad | Sign::Error) {
+            if self.said.len() >= SAID {
+                self.said.pop_front();
+            }
+            self.said.push_back(toast.clone());
+        }
+        self.toast = Some(toast);
     }
 
     /// A new ticket.

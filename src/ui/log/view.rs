@@ -49,6 +49,8 @@ pub struct LogView {
     pub needle: Option<String>,
     /// The line of the last match.
     pub hit: Option<u64>,
+    /// How many escape sequences came with it.
+    sequences: usize,
 }
 
 impl LogView {
@@ -66,12 +68,14 @@ impl LogView {
             stamps: true,
             needle: None,
             hit: None,
+            sequences: 0,
         }
     }
 
     /// Adds what came.
     pub fn push(&mut self, chunk: &[u8]) {
         self.arrival = Arrival::Coming;
+        self.sequences += chunk.split(|byte| *byte == 0x1b).count() - 1;
         self.ring.push(chunk);
     }
 
@@ -207,6 +211,10 @@ impl LogView {
             Role::Dim,
             if self.wrap { "  wrap on" } else { "  wrap off" },
         );
+        if self.sequences > 0 {
+            let taken = text::count(self.sequences as u64);
+            line = line.with(Role::Dim, format!("  {taken} sequences taken out"));
+        }
         if let Some(needle) = &self.needle {
             line = line.with(Role::Dim, format!("  / {needle}"));
         }

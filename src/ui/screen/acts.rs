@@ -1,12 +1,13 @@
 //! What each acting key would do now, and why it would not.
 
 use crate::{
+    domain::text::Clean,
     engine::{
         clear::{Mode, Refusal, objection},
         plan::{Ask, Plan, Verb},
         propose::propose,
     },
-    ui::{line::Line, screen::Scene, text, theme::Role, update},
+    ui::{line::Line, screen::Scene, sheet::Asks, text, theme::Role, update},
 };
 
 /// One acting key as it stands.
@@ -22,6 +23,8 @@ pub struct Act {
     pub word: &'static str,
     /// How it stands.
     pub standing: Standing,
+    /// The rule it would go past, which costs the release's name and a reason.
+    pub bends: Option<Clean>,
 }
 
 /// How an acting key stands.
@@ -36,6 +39,15 @@ pub enum Standing {
 }
 
 impl Act {
+    /// How it stands on the hint line: `promote…` asks for more than a letter.
+    pub fn hint(&self) -> Line {
+        let line = Line::new().with(Role::Key, self.label.clone());
+        match self.bends {
+            Some(_) => line.with(Role::Warn, format!(" {}…", self.word)),
+            None => line.text(format!(" {}", self.word)),
+        }
+    }
+
     /// Whether pressing it opens a sheet.
     pub fn is_offered(&self) -> bool {
         matches!(self.standing, Standing::Offered(_))
@@ -54,9 +66,13 @@ impl Act {
         match &self.standing {
             Standing::Offered(plan) => {
                 let first = plan.steps.first().map_or("", |step| step.effect.as_str());
-                match plan.steps.len() {
+                let effect = match plan.steps.len() {
                     0 | 1 => first.to_owned(),
                     steps => format!("{first}, then {} more", steps - 1),
+                };
+                match &self.bends {
+                    Some(rule) => format!("past {rule}, by name and reason: {effect}"),
+                    None => effect,
                 }
             }
             Standing::Grey(Refusal::Mode(Mode::Brake)) => "off in BRAKE; `:rw` opens it".to_owned(),
@@ -133,12 +149,20 @@ pub fn acts(scene: &Scene<'_>) -> Vec<Act> {
                 _ => verb.word(),
             };
             let label = verb.key().map(String::from).unwrap_or_default();
+            let bends = match &standing {
+                Standing::Offered(plan) => match Asks::of(plan, scene.world) {
+                    Asks::Bend { rule } => Some(rule),
+                    Asks::Letter | Asks::LetterThenEnter => None,
+                },
+                Standing::Grey(_) | Standing::Absent(_) => None,
+            };
             Act {
                 key: verb.key(),
                 label,
                 verb,
                 word,
                 standing,
+                bends,
             }
         })
         .collect()

@@ -23,6 +23,7 @@ use crate::{
         line::Line,
         paint::Painter,
         screen::{Scene, Screen, acts::Act},
+        sheet::Stage,
         sign::Sign,
         state::Overlay,
         text,
@@ -436,11 +437,18 @@ fn bottom(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, acts: &[Act]
 }
 
 fn hints(scene: &Scene<'_>, acts: &[Act]) -> Vec<Line> {
+    let in_log = scene.state.log.is_some() && scene.state.view.screen == Screen::Run;
     let look = |command: Command| {
         keymap::binding(command).map(|binding| {
+            let hint = match (command, in_log) {
+                (Command::Follow, true) => "follow",
+                (Command::Wrap, false) => "window",
+                (Command::Filter, true) => "search",
+                _ => binding.hint,
+            };
             Line::new()
                 .with(Role::Key, binding.label)
-                .text(format!(" {}", binding.hint))
+                .text(format!(" {hint}"))
         })
     };
     if let Some(overlay) = &scene.state.overlay {
@@ -482,11 +490,7 @@ fn hints(scene: &Scene<'_>, acts: &[Act]) -> Vec<Line> {
     };
     let mut hints: Vec<Line> = look(Command::Open).into_iter().collect();
     if !matches!(scene.state.view.screen, Screen::Help | Screen::Messages) {
-        hints.extend(acts.iter().filter(|act| act.is_offered()).map(|act| {
-            Line::new()
-                .with(Role::Key, act.label.clone())
-                .text(format!(" {}", act.word))
-        }));
+        hints.extend(acts.iter().filter(|act| act.is_offered()).map(Act::hint));
     }
     hints.extend(own.iter().filter_map(|command| look(*command)));
     // In brackets, so that what is off is told apart without colour.
@@ -497,6 +501,9 @@ fn hints(scene: &Scene<'_>, acts: &[Act]) -> Vec<Line> {
 
 fn overlay_hints(overlay: &Overlay) -> Vec<Line> {
     let said: &[(&str, &str)] = match overlay {
+        Overlay::Sheet(sheet) if matches!(sheet.stage, Stage::Bend(_)) => {
+            &[("Tab", "other field"), ("⏎", "go on"), ("Esc", "close")]
+        }
         Overlay::Sheet(sheet) if sheet.is_typing() => {
             &[("Esc", "leaves the field"), ("⏎", "keeps it")]
         }

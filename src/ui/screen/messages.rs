@@ -3,8 +3,8 @@
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::{
-    domain::text::Clean,
-    engine::world::{Message, MessageWeight},
+    domain::{Timestamp, text::Clean},
+    engine::world::MessageWeight,
     ui::{
         line::Line,
         paint::Painter,
@@ -16,22 +16,46 @@ use crate::{
     },
 };
 
-fn messages<'a>(scene: &Scene<'a>) -> Vec<&'a Message> {
-    scene.world.messages.iter().rev().collect()
+/// Something that was said, by the engine or by the cockpit itself.
+struct Said {
+    at: Timestamp,
+    sign: Sign,
+    about: String,
+    text: String,
 }
 
-fn id(message: &Message) -> String {
-    format!(
-        "{} {} {}",
-        message.at.to_rfc3339(),
-        message.about,
-        message.text
-    )
+impl Said {
+    fn id(&self) -> String {
+        format!("{} {} {}", self.at.to_rfc3339(), self.about, self.text)
+    }
+}
+
+/// Everything, newest first: what a toast said stays readable here.
+fn messages(scene: &Scene<'_>) -> Vec<Said> {
+    let told = scene.world.messages.iter().map(|message| Said {
+        at: message.at,
+        sign: match message.weight {
+            MessageWeight::Note => Sign::Off,
+            MessageWeight::Warning => Sign::Warn,
+            MessageWeight::Trouble => Sign::Bad,
+        },
+        about: message.about.to_string(),
+        text: message.text.to_string(),
+    });
+    let own = scene.state.said.iter().map(|toast| Said {
+        at: toast.at,
+        sign: toast.sign,
+        about: "cockpit".to_owned(),
+        text: toast.text.clone(),
+    });
+    let mut all: Vec<Said> = told.chain(own).collect();
+    all.sort_by_key(|said| std::cmp::Reverse(said.at));
+    all
 }
 
 /// Messages by what they say.
 pub fn ids(scene: &Scene<'_>) -> Vec<String> {
-    messages(scene).iter().map(|message| id(message)).collect()
+    messages(scene).iter().map(Said::id).collect()
 }
 
 /// The marked message.
@@ -39,7 +63,7 @@ pub fn copied(scene: &Scene<'_>) -> Option<Clean> {
     let messages = messages(scene);
     let marked = messages
         .iter()
-        .find(|message| scene.state.mark_of(0) == Some(id(message).as_str()));
+        .find(|message| scene.state.mark_of(0) == Some(message.id().as_str()));
     marked
         .or_else(|| messages.first())
         .map(|message| Clean::from(format!("{}: {}", message.about, message.text)))
@@ -70,23 +94,18 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     }
     let marked = messages
         .iter()
-        .position(|message| scene.state.mark_of(0) == Some(id(message).as_str()));
+        .position(|message| scene.state.mark_of(0) == Some(message.id().as_str()));
     let window = table::window(messages.len(), marked, usize::from(rest.height));
     for (index, y) in window.zip(rest.top()..) {
         let Some(message) = messages.get(index) else {
             continue;
-        };
-        let sign = match message.weight {
-            MessageWeight::Note => Sign::Off,
-            MessageWeight::Warning => Sign::Warn,
-            MessageWeight::Trouble => Sign::Bad,
         };
         let line = Line::plain(if marked == Some(index) { "▶" } else { " " })
             .with(
                 Role::Dim,
                 format!("{:<11} ", text::stamp(message.at, scene.now)),
             )
-            .sign(sign)
+            .sign(message.sign)
             .with(
                 Role::Strong,
                 format!(" {:<14}", text::fit(&message.about, 14)),

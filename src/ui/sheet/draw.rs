@@ -202,17 +202,22 @@ fn summary(sheet: &Sheet, scene: &Scene<'_>, width: usize, requests: bool) -> Ve
         }
         lines.push(line);
     }
-    for warning in sheet.warnings.iter().chain(&plan.warnings) {
+    let judged = sheet
+        .warnings
+        .iter()
+        .zip(sheet.agreed.iter().map(|(_, verdict)| Sign::from(*verdict)));
+    let own = plan.warnings.iter().map(|warning| (warning, Sign::Warn));
+    for (warning, sign) in judged.chain(own) {
         for (index, part) in text::wrap(warning, width.saturating_sub(13))
             .into_iter()
             .enumerate()
         {
             let head = if index == 0 {
-                Line::plain(" ".repeat(11)).sign(Sign::Warn)
+                Line::plain(" ".repeat(11)).sign(sign)
             } else {
                 Line::plain(" ".repeat(12))
             };
-            lines.push(head.with(Role::Warn, format!(" {part}")));
+            lines.push(head.with(sign.role(), format!(" {part}")));
         }
     }
     lines.push(ages(sheet, scene.world, scene.now));

@@ -23,6 +23,22 @@ fn the_worst_that_waits_is_marked_at_the_start() {
 }
 
 #[test]
+fn until_somebody_chose_the_mark_follows_the_worst_and_rests_before_keys_act() {
+    let mut cockpit = fleet();
+    cockpit.state.view.lane = Some(lane("chat-tox", "staging"));
+    cockpit.tell(Event::World);
+    assert_eq!(
+        cockpit.state.view.lane,
+        Some(lane("med-imaging", "prod-eu"))
+    );
+    cockpit.press('R');
+    assert!(cockpit.state.sheet().is_none(), "it has only just moved");
+    cockpit.wait(1500);
+    cockpit.press('R');
+    assert!(cockpit.state.sheet().is_some());
+}
+
+#[test]
 fn the_mark_follows_the_thing_and_not_the_row() {
     let mut cockpit = fleet().at("recsys-ranker", "prod-eu");
     let before = cockpit

@@ -17,6 +17,7 @@ use crate::{
         sheet::{Reply, Sheet},
         sign::Sign,
         state::{Effect, Overlay, PendingHold, Submission, UiState},
+        update::mark_is_fresh,
     },
 };
 
@@ -57,6 +58,15 @@ pub(super) fn run(
         );
         return;
     }
+    if mark_is_fresh(state, now) {
+        state.say(
+            Sign::Off,
+            "the mark has only just moved there: look again, then press again",
+            now,
+        );
+        return;
+    }
+    state.fleet.chosen = true;
     // Acting ends standing still: what is agreed to must be what is.
     state.still = None;
     let Some(lane) = state

@@ -64,7 +64,7 @@ pub(super) fn key(
         out.push(Effect::Redraw);
         return;
     }
-    order_fleet(state, world);
+    order_fleet(state, world, now);
     if let Some(Overlay::Sheet(_)) = &state.overlay {
         sheet_key(state, key, looks, world, now, out);
     } else if state.overlay.is_some() {
@@ -221,9 +221,14 @@ pub(super) fn paste(state: &mut UiState, text: &str, now: Timestamp) {
 }
 
 pub(super) fn focus(state: &mut UiState, gained: bool, now: Timestamp, out: &mut Vec<Effect>) {
-    out.push(Effect::Away(!gained));
     if !gained {
+        state.unfocused_at.get_or_insert(now);
         return;
+    }
+    state.unfocused_at = None;
+    if std::mem::take(&mut state.away) {
+        out.push(Effect::Away(false));
+        out.push(Effect::Refresh);
     }
     state.accidents.focus(now);
     // What was read before the window was left has to be read again.

@@ -332,6 +332,7 @@ fn go(state: &mut UiState, view: View, out: &mut Vec<Effect>) {
 }
 
 fn arrive(state: &mut UiState, before: View, out: &mut Vec<Effect>) {
+    state.fleet.chosen |= state.view.lane.is_some();
     state.zoomed = false;
     if state.view.screen != Screen::Run || before.lane != state.view.lane {
         close_log(state, out);

@@ -6,6 +6,8 @@ mod keys;
 mod look;
 mod overlay;
 
+use chrono::TimeDelta;
+
 use crate::{
     domain::{Timestamp, id::JobId},
     engine::world::World,
@@ -18,6 +20,13 @@ use crate::{
 };
 
 pub use crate::ui::update::act::{HOLD_SILENCE, again};
+
+/// A window without the focus may still be watched: only after this long do
+/// backends hear that nobody looks.
+const LEFT_ALONE: TimeDelta = TimeDelta::minutes(10);
+
+/// A mark that moved by itself must have rested this long before a key acts on it.
+const MARK_RESTS: TimeDelta = TimeDelta::seconds(1);
 
 /// Takes an event; returns what shall be done outside.
 pub fn update(state: &mut UiState, event: Event, world: &World, now: Timestamp) -> Vec<Effect> {
@@ -87,6 +96,11 @@ fn prepare(state: &mut UiState, world: &World, now: Timestamp, out: &mut Vec<Eff
     if gone {
         state.toast = None;
     }
+    let left = state.unfocused_at.is_some_and(|at| at + LEFT_ALONE <= now);
+    if left && !state.away {
+        state.away = true;
+        out.push(Effect::Away(true));
+    }
     let looking = look::looking(state, world);
     if looking != state.looking {
         state.looking.clone_from(&looking);
@@ -96,20 +110,33 @@ fn prepare(state: &mut UiState, world: &World, now: Timestamp, out: &mut Vec<Eff
 
 /// Brings the fleet's order up to date. Costs a sort when the world is another
 /// one, so it is done before drawing and before keys, not for every event.
-pub fn order_fleet(state: &mut UiState, world: &World) {
+pub fn order_fleet(state: &mut UiState, world: &World, now: Timestamp) {
     let shown = state.still.as_deref().unwrap_or(world);
     fleet::refresh(&mut state.fleet, shown);
-    let lane = &state.view.lane;
-    let marked = lane.as_ref().is_some_and(|lane| state.fleet.contains(lane));
-    if marked || state.view.screen != Screen::Fleet {
+    if state.view.screen != Screen::Fleet {
         return;
     }
-    // A row that left the filter takes the mark with it: no key may act on
-    // what cannot be seen, and none on a row that slid under the cursor.
-    state.view.lane = match lane {
-        Some(_) if state.fleet.chosen => None,
-        _ => state.fleet.first_choice(),
+    let lane = &state.view.lane;
+    let shown = lane.as_ref().is_some_and(|lane| state.fleet.contains(lane));
+    let next = match (shown, state.fleet.chosen) {
+        (true, true) => return,
+        // A row that left the filter takes the mark with it: no key may act on
+        // what cannot be seen, and none on a row that slid under the cursor.
+        (false, true) if lane.is_some() => None,
+        // Until somebody has chosen, what is worst is marked, also while the
+        // world is still being told.
+        (_, _) => state.fleet.first_choice(),
     };
+    if next != state.view.lane {
+        state.view.lane = next;
+        state.marked_at = Some(now);
+    }
+}
+
+/// Whether the mark has moved by itself so lately that nobody can have meant a
+/// key for where it is now.
+pub(crate) fn mark_is_fresh(state: &UiState, now: Timestamp) -> bool {
+    !state.fleet.chosen && state.marked_at.is_some_and(|at| now < at + MARK_RESTS)
 }
 
 /// The next instant at which something happens by itself.

@@ -95,25 +95,30 @@ fn detail(stage: &FlowStage, room: usize) -> String {
     }
 }
 
-/// Two rows of names over signs, for narrow places.
-pub fn small(scene: &Scene<'_>, width: usize) -> Vec<Line> {
+/// All signs in one line and the place in words, for narrow places.
+pub fn small(scene: &Scene<'_>) -> Vec<Line> {
     let stages = stages(scene);
-    let mut rows = Vec::new();
-    let half = stages.len().div_ceil(2).max(1);
-    for part in stages.chunks(half) {
-        let step = (width / half).max(4);
-        let (mut names, mut way) = (Line::new(), Line::new());
-        for stage in part {
-            let role = if stage.here { Role::Strong } else { Role::Dim };
-            let name = text::fit(stage.name, step - 1);
-            names = names.with(role, text::left(&name, step));
-            let bar = if is_behind(stage.state) { "─" } else { " " };
-            way = way
-                .sign(sign(stage.state))
-                .with(Role::Dim, bar.repeat(step - 1));
+    let mut way = Line::new();
+    for (index, stage) in stages.iter().enumerate() {
+        way = way.sign(sign(stage.state));
+        if index + 1 < stages.len() {
+            let bar = if is_behind(stage.state) {
+                "──"
+            } else {
+                "  "
+            };
+            way = way.with(Role::Dim, bar);
         }
-        rows.push(names);
-        rows.push(way);
     }
-    rows
+    let mut lines = vec![way];
+    for stage in &stages {
+        let bad = matches!(stage.state, FlowState::Failed | FlowState::Unknown);
+        if stage.here || bad {
+            let name = Line::new()
+                .sign(sign(stage.state))
+                .with(Role::Strong, format!(" {} ", stage.name));
+            lines.push(name.with(Role::Dim, stage.detail.to_string()));
+        }
+    }
+    lines
 }

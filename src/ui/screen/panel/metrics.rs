@@ -143,6 +143,9 @@ pub fn short(scene: &Scene<'_>, width: usize) -> Vec<Line> {
             }
             line = line.to(name + 17);
             let room = width.saturating_sub(line.width());
+            if room < 6 {
+                return line;
+            }
             let history = recent(facts.canary_series, room.min(20));
             line.join(bar::history(&history, Role::Canary))
         })

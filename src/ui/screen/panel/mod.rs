@@ -85,7 +85,7 @@ pub fn preview(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         return;
     };
     let width = usize::from(area.width.saturating_sub(4));
-    let mut said = flow::small(scene, width);
+    let mut said = flow::small(scene);
     said.push(Line::new());
     said.push(decision_line(scene));
     said.extend(findings::open(scene, width).into_iter().take(3));
@@ -102,9 +102,7 @@ pub fn preview(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     said.push(Line::new());
     let mut keys = Line::new();
     for act in acts(scene).iter().filter(|act| act.is_offered()) {
-        let next = Line::new()
-            .with(Role::Key, act.label.clone())
-            .text(format!(" {}  ", act.word));
+        let next = act.hint().text("  ");
         if width < keys.width() + next.width() {
             said.push(std::mem::take(&mut keys));
         }
