@@ -119,7 +119,7 @@ pub static ENTRIES: &[Entry] = &[
     ),
     entry(
         "reject",
-        "[ENVIRONMENT]",
+        "[ENV]",
         Command::Act(Verb::Reject),
         "no to what waits for approval",
     ),
@@ -143,7 +143,7 @@ pub static ENTRIES: &[Entry] = &[
     ),
     entry(
         "approve",
-        "[ENVIRONMENT]",
+        "[ENV]",
         Command::Act(Verb::Approve),
         "yes to the waiting environment",
     ),

@@ -14,7 +14,7 @@ use crate::{
     engine::{
         lane::{Lane, Place, WaitsFor},
         release::{Link, Release},
-        world::{Known, World},
+        world::{Known, Liveness, World},
     },
     ui::{line::Line, sign::Sign, state::UiState, text, theme::Role},
 };
@@ -230,6 +230,13 @@ pub fn sample(measure: &Measure) -> String {
         Sample::NotFinite(written) | Sample::NotNumeric(written) => written.to_string(),
         Sample::Several(count) => format!("{count} series"),
     }
+}
+
+/// How old a value is, when its backend can no longer be relied on: then the
+/// age belongs to the number.
+pub fn outdated(scene: &Scene<'_>, measure: &Known<Measure>) -> Option<String> {
+    let live = scene.world.liveness(&measure.backend, scene.now) == Liveness::Live;
+    (!live).then(|| format!("{} old", text::ago(measure.at, scene.now)))
 }
 
 /// What a limit asks, as people write it.

@@ -168,7 +168,7 @@ fn commands() -> Vec<Line> {
         .map(|entry| {
             let name = format!(":{} {}", entry.name, entry.argument);
             Line::new()
-                .with(Role::Key, text::left(name.trim_end(), 22))
+                .with(Role::Key, text::left(name.trim_end(), 17))
                 .with(Role::Dim, entry.help)
         })
         .collect()

@@ -356,7 +356,7 @@ pub fn palette(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, field: 
         let mark = if index == at { "▶ " } else { "  " };
         let name = format!("{} {}", entry.name, entry.argument);
         let line = Line::plain(mark)
-            .with(Role::Key, text::left(&name, 22))
+            .with(Role::Key, text::left(&name, 17))
             .with(Role::Dim, entry.help);
         painter.line(inside.x + 1, y, inside.width - 1, &line);
     }

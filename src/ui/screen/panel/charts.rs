@@ -9,9 +9,10 @@ use crate::{
         paint::Painter,
         screen::{
             Scene,
-            facts::{MetricFacts, metrics, sample},
+            facts::{MetricFacts, metrics, outdated, sample},
             panel::metrics::{asked, sign},
         },
+        sign::Sign,
         theme::Role,
         widget::chart::{self, Chart},
     },
@@ -95,11 +96,11 @@ fn one_chart(
     let border = if marked { Role::Key } else { Role::Border };
     // Too long for the frame, the limit goes: it is drawn in the chart as well.
     let room = usize::from(area.width).saturating_sub(8 + title.width());
-    let full = numbers(facts, true);
+    let full = numbers(scene, facts, true);
     let remark = if painter.measure(&full) < room {
         full
     } else {
-        numbers(facts, false)
+        numbers(scene, facts, false)
     };
     let inside = painter.frame_as(area, &title, &remark, border);
     let span = span(scene, facts);
@@ -132,7 +133,7 @@ fn one_chart(
 }
 
 /// The numbers beside the title, so that nothing hangs on the drawing.
-fn numbers(facts: &MetricFacts<'_>, with_limit: bool) -> Line {
+fn numbers(scene: &Scene<'_>, facts: &MetricFacts<'_>, with_limit: bool) -> Line {
     let mut line = Line::new();
     if let Some(canary) = facts.canary {
         line = line.with(Role::Canary, sample(canary));
@@ -144,6 +145,12 @@ fn numbers(facts: &MetricFacts<'_>, with_limit: bool) -> Line {
     }
     if with_limit && let Some(asked) = asked(facts) {
         line = line.with(Role::Dim, format!("  {asked}"));
+    }
+    if let Some(age) = facts.canary.and_then(|canary| outdated(scene, canary)) {
+        line = line
+            .text(" ")
+            .sign(Sign::Stale)
+            .with(Role::Hold, format!(" {age}"));
     }
     match sign(facts) {
         Some(sign) => line.text(" ").sign(sign),

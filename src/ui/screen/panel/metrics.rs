@@ -7,7 +7,7 @@ use crate::{
         line::Line,
         screen::{
             Scene,
-            facts::{MetricFacts, limit, metrics, sample},
+            facts::{MetricFacts, limit, metrics, outdated, sample},
         },
         sign::Sign,
         text,
@@ -100,7 +100,12 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
             Some(sign) => line.sign(sign),
             None => line.text(" "),
         };
-        if history > 4 {
+        if let Some(age) = facts.canary.and_then(|canary| outdated(scene, canary)) {
+            line = line
+                .text(" ")
+                .sign(Sign::Stale)
+                .with(Role::Hold, format!(" {age}"));
+        } else if history > 4 {
             let blocks = bar::history(&recent(facts.canary_series, history), Role::Canary);
             line = line.text(" ").join(blocks);
         }
@@ -140,6 +145,12 @@ pub fn short(scene: &Scene<'_>, width: usize) -> Vec<Line> {
                 line = line
                     .with(Role::Dim, " / ")
                     .with(Role::Stable, text::fit(&stable, 8));
+            }
+            if let Some(age) = facts.canary.and_then(|canary| outdated(scene, canary)) {
+                return line
+                    .text(" ")
+                    .sign(Sign::Stale)
+                    .with(Role::Hold, format!(" {age}"));
             }
             line = line.to(name + 17);
             let room = width.saturating_sub(line.width());
