@@ -5,3 +5,4 @@ mod frames;
 mod looking;
 mod pictures;
 mod safety;
+mod stills;
