@@ -297,21 +297,18 @@ async fn hostile_text_comes_out_as_it_was_put_in() {
     assert!(note.contains("\u{1b}[2J"));
     assert_eq!(rollout["status"]["phase"], "Paused");
     let at = &sim.endpoints().github;
-    let other = client
-        .get(&at.url, &at.token, "/repos/acme/payloads/actions/runs")
-        .await;
-    let id = &other["workflow_runs"][0]["id"];
     let jobs = client
-        .get(
-            &at.url,
-            &at.token,
-            &format!("/repos/acme/payloads/actions/runs/{id}/jobs"),
-        )
+        .github(&sim, &format!("/actions/runs/{}/jobs", at.run_id))
         .await;
+    let name = jobs["jobs"][0]["name"].as_str().unwrap();
+    assert!(name.contains("\u{1b}[31;1m"), "{name:?}");
+    let waiting = pending(&client, &sim).await;
+    let environment = waiting[0]["environment"]["name"].as_str().unwrap();
+    assert!(environment.contains("\u{9b}31m"), "{environment:?}");
     let log = client
         .0
         .get(format!(
-            "{}/repos/acme/payloads/actions/jobs/{}/logs",
+            "{}/repos/acme/hostile/actions/jobs/{}/logs",
             at.url, jobs["jobs"][0]["id"]
         ))
         .bearer_auth(&at.token)

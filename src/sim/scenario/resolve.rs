@@ -199,7 +199,16 @@ fn absorb_repo(known: &mut file::Repo, more: file::Repo) {
             .iter_mut()
             .find(|other| other.file == workflow.file)
         {
-            Some(other) => other.job.extend(workflow.job),
+            Some(other) => {
+                other.job.extend(workflow.job);
+                other.numbered = other.numbered.max(workflow.numbered);
+                if other.name.is_empty() {
+                    other.name = workflow.name;
+                }
+                if other.on.is_empty() {
+                    other.on = workflow.on;
+                }
+            }
             None => known.workflow.push(workflow),
         }
     }

@@ -79,7 +79,9 @@ fn every_screen_of_the_hostile_world_writes_only_our_own_sequences() {
         terminal.press(keys);
         terminal.wait_for(shown);
     }
+    // Read together, the two would be one key with Alt.
     terminal.write(b"\x1b");
+    terminal.wait_for("⏎ open  ");
     terminal.write(b"\x03");
     terminal.wait_for("again within a second");
     terminal.write(b"\x1c");
