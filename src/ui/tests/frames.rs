@@ -71,7 +71,9 @@ fn every_breakpoint_and_its_neighbours_are_drawn() {
         let sizes = widths
             .iter()
             .flat_map(|width| heights.iter().map(|height| (*width, *height)));
-        draw_all(&staged(&shot, looks()[0].1), sizes);
+        for (_, look) in looks() {
+            draw_all(&staged(&shot, look), sizes.clone());
+        }
     }
 }
 

@@ -6,5 +6,6 @@
 
 mod actions;
 mod hostile;
+mod record;
 mod restore;
 mod terminal;

@@ -126,6 +126,8 @@ pub(super) struct Terminal {
 struct Seen {
     parser: vt100::Parser,
     raw: Vec<u8>,
+    /// What came when, for recordings.
+    pieces: Vec<(Duration, Vec<u8>)>,
 }
 
 impl Terminal {
@@ -163,9 +165,11 @@ impl Terminal {
         let seen = Arc::new(Mutex::new(Seen {
             parser: vt100::Parser::new(rows, columns, 0),
             raw: Vec::new(),
+            pieces: Vec::new(),
         }));
         let (sink, leave) = (Arc::clone(&seen), Arc::new(AtomicBool::new(false)));
         let left = Arc::clone(&leave);
+        let began = Instant::now();
         let reader = thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut buffer) {
@@ -174,6 +178,8 @@ impl Terminal {
                 }
                 let mut seen = sink.lock().unwrap();
                 seen.raw.extend_from_slice(&buffer[..count]);
+                seen.pieces
+                    .push((began.elapsed(), buffer[..count].to_vec()));
                 seen.parser.process(&buffer[..count]);
             }
         });
@@ -199,6 +205,11 @@ impl Terminal {
     /// Everything that was ever written.
     pub(super) fn raw(&self) -> Vec<u8> {
         self.seen.lock().unwrap().raw.clone()
+    }
+
+    /// What was written, with the time since the start.
+    pub(super) fn pieces(&self) -> Vec<(Duration, Vec<u8>)> {
+        self.seen.lock().unwrap().pieces.clone()
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) {
