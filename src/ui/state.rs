@@ -218,6 +218,8 @@ pub struct LedgerView {
     pub trouble: Option<Clean>,
     /// Whether it was read at all.
     pub read: bool,
+    /// How far all plans had come then.
+    pub as_of: usize,
 }
 
 /// Everything the cockpit remembers.

@@ -266,3 +266,38 @@ fn a_grey_key_says_why() {
     cockpit.keys("X");
     assert!(cockpit.picture().contains("nothing waits for approval"));
 }
+
+#[test]
+fn the_audit_screen_follows_what_is_written() {
+    use crate::domain::{
+        action::Subject,
+        id::PlanId,
+        observation::{Observation, PlanEvent, PlanProgress, PlanStart},
+    };
+    let mut cockpit = fleet().at("recsys-ranker", "prod-eu");
+    assert!(cockpit.keys("6").contains(&Effect::ReadLedger));
+    cockpit.tell(Event::Ledger(Ok(Vec::new())));
+    assert_eq!(cockpit.tell(Event::World), []);
+    let start = PlanStart {
+        verb: "hold".into(),
+        service: crate::domain::id::ServiceName::new("recsys-ranker"),
+        environment: None,
+        release: None,
+        actor: "li".into(),
+        subject: Subject::Rollout(
+            cockpit.world.lanes[&lane("recsys-ranker", "prod-eu")]
+                .target
+                .clone(),
+        ),
+        brake: true,
+        orders: Vec::new(),
+    };
+    let event = PlanEvent {
+        plan: PlanId::new("p1"),
+        at: cockpit.now,
+        what: PlanProgress::Started(Box::new(start)),
+    };
+    crate::engine::reduce::reduce(&mut cockpit.world, &Observation::Plan(event));
+    assert_eq!(cockpit.tell(Event::World), [Effect::ReadLedger]);
+    assert_eq!(cockpit.tell(Event::World), [], "asked for once");
+}

@@ -1,9 +1,13 @@
 //! Still pictures for the README, drawn from the fixture's world by the code
 //! that draws the terminal, so that they cannot show what the program does not.
 //!
-//! `INSTA_UPDATE=always cargo test --lib stills` writes them anew.
+//! `cargo test --lib stills -- --ignored` draws them anew.
 
-use std::{fmt::Write, fs, path::Path};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use ratatui::{
     buffer::{Buffer, Cell},
@@ -62,25 +66,36 @@ const STILLS: [Still; 7] = [
     ),
 ];
 
+fn stills() -> Vec<(PathBuf, String)> {
+    STILLS
+        .into_iter()
+        .map(|(file, name, size, theme, charset)| {
+            let shot = shots().into_iter().find(|shot| shot.name == name).unwrap();
+            let look = Look {
+                theme,
+                depth: Depth::Many,
+                charset,
+            };
+            let path = Path::new(FOLDER).join(format!("{file}.svg"));
+            (path, svg(&picture(&shot, size, look), theme))
+        })
+        .collect()
+}
+
 #[test]
 fn stills_show_what_the_program_draws() {
-    let update = std::env::var_os("INSTA_UPDATE").is_some_and(|value| value == "always");
-    fs::create_dir_all(FOLDER).unwrap();
-    for (file, name, size, theme, charset) in STILLS {
-        let shot = shots().into_iter().find(|shot| shot.name == name).unwrap();
-        let look = Look {
-            theme,
-            depth: Depth::Many,
-            charset,
-        };
-        let drawn = svg(&picture(&shot, size, look), theme);
-        let path = Path::new(FOLDER).join(format!("{file}.svg"));
-        if update {
-            fs::write(&path, drawn).unwrap();
-            continue;
-        }
+    for (path, drawn) in stills() {
         let kept = fs::read_to_string(&path).unwrap_or_default();
         assert!(kept == drawn, "{} is not what is drawn now", path.display());
+    }
+}
+
+#[test]
+#[ignore = "draws the stills anew"]
+fn draw_them_anew() {
+    fs::create_dir_all(FOLDER).unwrap();
+    for (path, drawn) in stills() {
+        fs::write(path, drawn).unwrap();
     }
 }
 

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 
 use crate::{
     domain::{Timestamp, id::JobId},
-    engine::world::World,
+    engine::world::{StepState, World},
     ui::{
         log::view::Arrival,
         screen::{Screen, fleet},
@@ -70,6 +70,7 @@ pub fn update(state: &mut UiState, event: Event, world: &World, now: Timestamp) 
                     records,
                     trouble: None,
                     read: true,
+                    as_of: written(world),
                 },
                 Err(trouble) => LedgerView {
                     trouble: Some(trouble),
@@ -101,11 +102,34 @@ fn prepare(state: &mut UiState, world: &World, now: Timestamp, out: &mut Vec<Eff
         state.away = true;
         out.push(Effect::Away(true));
     }
+    // Whatever a plan does is written down first, so a plan that went on means
+    // lines that are not shown yet.
+    let written = written(world);
+    if state.view.screen == Screen::Audit && state.ledger.read && state.ledger.as_of != written {
+        state.ledger.as_of = written;
+        out.push(Effect::ReadLedger);
+    }
     let looking = look::looking(state, world);
     if looking != state.looking {
         state.looking.clone_from(&looking);
         out.push(Effect::Look(looking.0, looking.1));
     }
+}
+
+/// How far all plans have come, as one number that only grows.
+fn written(world: &World) -> usize {
+    let plans = world.plans.values();
+    plans
+        .map(|plan| {
+            let steps = plan.steps.iter().map(|step| match step.state {
+                StepState::Waiting => 0,
+                StepState::Sending { .. } => 1,
+                StepState::Answered { .. } => 2 + usize::from(step.nudged_at.is_some()),
+                StepState::Seen { .. } => 4,
+            });
+            1 + steps.sum::<usize>() + usize::from(plan.ended.is_some())
+        })
+        .sum()
 }
 
 /// Brings the fleet's order up to date. Costs a sort when the world is another
