@@ -5,10 +5,10 @@
 //! thirty times a second. Once a second there is a frame for the clock; it is
 //! also how a terminal that has gone is noticed, since nothing else tells.
 
-use std::{ffi::OsString, future, io, sync::Arc, time::Duration};
+use std::{ffi::OsString, future, io, sync::Arc, task::Poll, time::Duration};
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use tokio::{
     sync::mpsc,
     task::spawn_blocking,
@@ -129,7 +129,7 @@ impl Cockpit {
             }
             let woken = self.wait(&mut seconds).await;
             self.take(woken)?;
-            self.drain()?;
+            self.drain().await?;
             if let Some(code) = self.ended {
                 return Ok(code);
             }
@@ -232,12 +232,16 @@ impl Cockpit {
     /// Takes what else is there already, so that a burst costs one frame. Keys
     /// that came in one go were typed without seeing what the first of them did;
     /// a sheet that one of them opened has had no frame yet and takes no letter.
-    fn drain(&mut self) -> io::Result<()> {
+    async fn drain(&mut self) -> io::Result<()> {
         for _ in 0..AT_ONCE {
             let Some(keys) = &mut self.keys else { break };
-            let Some(event) = keys.next().now_or_never() else {
-                break;
-            };
+            // Asked with this task's own waker: the reader behind the stream
+            // wakes whoever asked first, and nobody else.
+            let waiting = future::poll_fn(|context| match keys.poll_next_unpin(context) {
+                Poll::Ready(event) => Poll::Ready(Some(event)),
+                Poll::Pending => Poll::Ready(None),
+            });
+            let Some(event) = waiting.await else { break };
             self.take(Woken::Terminal(event))?;
             if self.ended.is_some() {
                 return Ok(());

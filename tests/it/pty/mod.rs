@@ -6,6 +6,7 @@
 
 mod actions;
 mod hostile;
+mod input;
 mod record;
 mod restore;
 mod terminal;
