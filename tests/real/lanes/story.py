@@ -9,7 +9,7 @@ import json
 import re
 import time
 
-from support.bench import eventually, expect, run, same
+from support.bench import Failed, eventually, expect, run, same
 from support.exporter import Exporter
 from support.objects import pod_template
 from support.terminal import Terminal
@@ -355,14 +355,23 @@ def by_keys(bench, cockpit, plane, world):
 
 
 def sheet(terminal):
-    """Opens the sheet of a rollback and returns its letter once its keys are awake."""
-    terminal.press("R")
+    """Opens the sheet of a rollback and returns its letter once its keys are awake.
+
+    A mark that has just moved by itself takes no acting key for a second; who
+    pressed too early sees no sheet and presses again.
+    """
 
     def shown(text):
         found = re.search(r"press\s+(\w)\s+to roll back now", text)
         return found and "keys wake in a moment" not in text and found[1]
 
-    return terminal.until("a sheet with its letter", 10, shown)
+    for last in (False, False, True):
+        terminal.press("R")
+        try:
+            return terminal.until("a sheet with its letter", 10 if last else 2, shown)
+        except Failed:
+            if last or "to roll back now" in terminal.screen.text():
+                raise
 
 
 def asked(plane):
