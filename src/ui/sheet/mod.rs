@@ -9,6 +9,7 @@
 pub mod ask;
 pub mod draw;
 pub mod follow;
+pub mod foot;
 
 use std::time::Duration;
 

@@ -1,0 +1,136 @@
+//! The last line: which keys work here.
+
+use ratatui::layout::Rect;
+
+use crate::ui::{
+    command::Command,
+    keymap,
+    line::Line,
+    paint::Painter,
+    screen::{Scene, Screen, acts::Act},
+    sheet::Stage,
+    state::Overlay,
+    text,
+    theme::Role,
+};
+
+/// The keys that work here; whole items are dropped from the right, `?` never.
+pub(super) fn bottom(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, acts: &[Act]) {
+    let y = area.bottom() - 1;
+    let end = Line::new()
+        .with(Role::Key, ":")
+        .text(" more  ")
+        .with(Role::Key, "?")
+        .text(" help");
+    let mut room = usize::from(area.width).saturating_sub(painter.measure(&end) + 4);
+    let mut x = area.x + 1;
+    for hint in hints(scene, acts) {
+        let width = painter.measure(&hint);
+        if room < width {
+            break;
+        }
+        painter.line(x, y, text::cells(width), &hint);
+        x += text::cells(width) + 2;
+        room = room.saturating_sub(width + 2);
+    }
+    painter.line(x, y, area.right().saturating_sub(x), &end);
+}
+
+fn hints(scene: &Scene<'_>, acts: &[Act]) -> Vec<Line> {
+    let in_log = scene.state.log.is_some() && scene.state.view.screen == Screen::Run;
+    let look = |command: Command| {
+        keymap::binding(command).map(|binding| {
+            let hint = match (command, in_log) {
+                (Command::Follow, true) => "follow",
+                (Command::Wrap, false) => "window",
+                (Command::Filter, true) => "search",
+                _ => binding.hint,
+            };
+            Line::new()
+                .with(Role::Key, binding.label)
+                .text(format!(" {hint}"))
+        })
+    };
+    if let Some(overlay) = &scene.state.overlay {
+        return overlay_hints(overlay);
+    }
+    let own: &[Command] = match scene.state.view.screen {
+        Screen::Fleet => &[
+            Command::Filter,
+            Command::Sort,
+            Command::Columns,
+            Command::Info,
+            Command::Copy,
+        ],
+        Screen::Release => &[
+            Command::Diff,
+            Command::Logs,
+            Command::Info,
+            Command::Browse,
+            Command::LastView,
+        ],
+        Screen::Run if scene.state.log.is_some() => &[
+            Command::Follow,
+            Command::Wrap,
+            Command::Stamps,
+            Command::Filter,
+            Command::NextMatch,
+            Command::Close,
+        ],
+        Screen::Run => &[
+            Command::Logs,
+            Command::PreviousAttempt,
+            Command::NextAttempt,
+            Command::Browse,
+        ],
+        Screen::Gates => &[Command::Browse, Command::Copy, Command::Sort, Command::Diff],
+        Screen::Rollout => &[Command::Wrap, Command::Zoom, Command::Follow, Command::Info],
+        Screen::Audit => &[Command::Raw, Command::Copy, Command::Refresh],
+        Screen::Help | Screen::Messages => &[Command::Close],
+    };
+    let mut hints: Vec<Line> = look(Command::Open).into_iter().collect();
+    if !matches!(scene.state.view.screen, Screen::Help | Screen::Messages) {
+        hints.extend(acts.iter().filter(|act| act.is_offered()).map(Act::hint));
+    }
+    hints.extend(own.iter().filter_map(|command| look(*command)));
+    // In brackets, so that what is off is told apart without colour.
+    let grey = acts.iter().filter(|act| act.grey().is_some());
+    hints.extend(grey.map(|act| Line::dim(format!("({} {})", act.label, act.word))));
+    hints
+}
+
+fn overlay_hints(overlay: &Overlay) -> Vec<Line> {
+    let said: &[(&str, &str)] = match overlay {
+        Overlay::Sheet(sheet) if matches!(sheet.stage, Stage::Bend(_)) => {
+            &[("Tab", "other field"), ("⏎", "go on"), ("Esc", "close")]
+        }
+        Overlay::Sheet(sheet) if sheet.is_typing() => {
+            &[("Esc", "leaves the field"), ("⏎", "keeps it")]
+        }
+        Overlay::Sheet(_) => &[
+            ("1-4", "reason"),
+            ("t", "other target"),
+            ("d", "requests"),
+            ("Esc", "close"),
+        ],
+        Overlay::Filter(..) => &[("⏎", "keep"), ("Esc", "as before")],
+        Overlay::Search(_) => &[("⏎", "find"), ("Esc", "close")],
+        Overlay::Palette(..) => &[
+            ("Tab", "complete"),
+            ("↑↓", "choose"),
+            ("⏎", "run; what acts opens its sheet"),
+            ("Esc", "close"),
+        ],
+        Overlay::Columns(_) => &[("⏎", "show or hide"), ("Esc", "close")],
+        Overlay::Page(..) => &[("j k", "scroll"), ("Esc", "close")],
+        Overlay::Links(..) => &[
+            ("⏎", "open in the browser"),
+            ("c", "copy"),
+            ("Esc", "close"),
+        ],
+        Overlay::Leaving => &[("q", "leave"), ("Esc", "stay")],
+    };
+    said.iter()
+        .map(|(key, what)| Line::new().with(Role::Key, *key).text(format!(" {what}")))
+        .collect()
+}
