@@ -34,8 +34,7 @@ pub enum Exit {
     Signal(u8),
 }
 
-/// Every code with its word and meaning, as `gonogo help exit-codes` and the
-/// manual print it.
+/// Every code with its word and meaning, as the manual prints it.
 pub const TABLE: &[(Exit, &str)] = &[
     (
         Exit::Ok,

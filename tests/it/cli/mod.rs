@@ -6,5 +6,6 @@ mod init;
 mod kills;
 mod prompt;
 mod reads;
+mod reference;
 mod run;
 mod usage;
