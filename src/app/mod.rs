@@ -294,9 +294,14 @@ impl Handle {
     /// The ledger could not be read, in words.
     pub async fn ledger(&self, limit: usize) -> Result<Vec<Record>, Clean> {
         let ledger = Arc::clone(&self.desk.ledger);
-        let read = tokio::task::spawn_blocking(move || ledger.reader().read_new()).await;
-        match read {
-            Ok(Ok(mut records)) => Ok(records.split_off(records.len().saturating_sub(limit))),
+        let read = tokio::task::spawn_blocking(move || {
+            let mut reader = ledger.reader();
+            reader.read_new().map(|records| (records, reader.damage()))
+        });
+        match read.await {
+            // Garbage is not the same as nothing done yet.
+            Ok(Ok((records, Some(damage)))) if records.is_empty() => Err(damage),
+            Ok(Ok((mut records, _))) => Ok(records.split_off(records.len().saturating_sub(limit))),
             Ok(Err(error)) => Err(Clean::from(error.to_string())),
             Err(panic) => Err(Clean::from(format!("the ledger reader stopped: {panic}"))),
         }

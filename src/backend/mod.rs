@@ -260,6 +260,16 @@ pub trait Logs: Send + Sync {
 pub trait Probe: Send + Sync {
     /// Looks once at reachability, version, clock, identity and permissions.
     async fn probe(&self) -> Vec<Check>;
+
+    /// Reads the files the section leads to, asks nobody and runs nothing: what
+    /// `gonogo config check` can find wrong beyond the configuration itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] with file and place of what is wrong.
+    async fn read_files(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
 }
 
 /// One line of `doctor`.

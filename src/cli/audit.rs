@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{Stop, args::Audit, exit::Exit, output::Out},
+    domain::text::Clean,
     report::{SCHEMA, plain, words},
     store::{LedgerError, Reader, Record, Report, Seal, checkpoint::Checkpoint, verify},
 };
@@ -17,7 +18,11 @@ pub(super) fn audit(ledger: &Path, args: &Audit, out: &mut Out) -> Result<Exit, 
             limit,
             json,
         } => {
-            let records = read(ledger)?;
+            let Book {
+                records,
+                unreadable,
+                damage,
+            } = read(ledger)?;
             let mut chosen: Vec<&Record> = records
                 .iter()
                 .filter(|record| {
@@ -29,10 +34,19 @@ pub(super) fn audit(ledger: &Path, args: &Audit, out: &mut Out) -> Result<Exit, 
                 })
                 .collect();
             chosen.drain(..chosen.len().saturating_sub(*limit));
-            Ok(log(&chosen, json.json, out))
+            if let Some(damage) = damage.as_ref().filter(|_| records.is_empty()) {
+                return Err(Stop::new(Exit::Failed, damage.to_string()));
+            }
+            let exit = log(&chosen, &unreadable, json.json, out);
+            if let Some(damage) = damage {
+                out.remark(format!("gonogo: {damage}"));
+            }
+            Ok(exit)
         }
         Audit::Show { what, json } => {
-            let records = read(ledger)?;
+            let Book {
+                records, damage, ..
+            } = read(ledger)?;
             let number = what.parse::<u64>().ok();
             let chosen: Vec<&Record> = records
                 .iter()
@@ -44,6 +58,12 @@ pub(super) fn audit(ledger: &Path, args: &Audit, out: &mut Out) -> Result<Exit, 
                             .is_some_and(|plan| plan.as_str() == what)
                 })
                 .collect();
+            if let Some(why) = damage.filter(|_| chosen.is_empty()) {
+                return Err(Stop::new(
+                    Exit::Failed,
+                    format!("`{what}` is in no line that can be read; {why}"),
+                ));
+            }
             show(&chosen, what, json.json, out)
         }
         Audit::Verify { checkpoint, json } => {
@@ -60,18 +80,34 @@ pub(super) fn audit(ledger: &Path, args: &Audit, out: &mut Out) -> Result<Exit, 
     }
 }
 
-fn read(ledger: &Path) -> Result<Vec<Record>, Stop> {
-    let trouble = |error: LedgerError| Stop::new(Exit::Failed, error.to_string());
-    Reader::new(ledger.to_owned()).read_new().map_err(trouble)
+/// A ledger as far as it can be read.
+struct Book {
+    records: Vec<Record>,
+    /// Lines that are none of a ledger, counted from 1.
+    unreadable: Vec<u64>,
+    /// The same in words, with what else is wrong.
+    damage: Option<Clean>,
 }
 
-fn log(records: &[&Record], as_json: bool, out: &mut Out) -> Exit {
+fn read(ledger: &Path) -> Result<Book, Stop> {
+    let trouble = |error: LedgerError| Stop::new(Exit::Failed, error.to_string());
+    let mut reader = Reader::new(ledger.to_owned());
+    let records = reader.read_new().map_err(trouble)?;
+    Ok(Book {
+        records,
+        unreadable: reader.unreadable().to_vec(),
+        damage: reader.damage(),
+    })
+}
+
+fn log(records: &[&Record], unreadable: &[u64], as_json: bool, out: &mut Out) -> Exit {
     if as_json {
         out.json(&json!({
             "schema": SCHEMA,
             "code": Exit::Ok.code(),
             "word": Exit::Ok.word(),
             "lines": records.iter().map(|record| &record.raw).collect::<Vec<&Value>>(),
+            "unreadable": unreadable,
         }));
         return Exit::Ok;
     }

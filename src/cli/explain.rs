@@ -10,15 +10,36 @@ use crate::{
     report::{SCHEMA, plain},
 };
 
-pub(super) fn config(flag: Option<&Path>, args: Args, out: &mut Out) -> Result<Exit, Stop> {
+pub(super) async fn config(flag: Option<&Path>, args: Args, out: &mut Out) -> Result<Exit, Stop> {
     let file = match config::locate(flag, &session::surroundings().env) {
         Found::File { path, because } => Some((path, because)),
         Found::Nothing { .. } => None,
     };
     let config = session::load(flag, out)?;
     match args {
-        Args::Check(json) => Ok(check(&config, file, json.json, out)),
+        Args::Check(json) => {
+            files(&config).await?;
+            Ok(check(&config, file, json.json, out))
+        }
         Args::Explain(json) => explain(&config, file, json.json, out),
+    }
+}
+
+/// Files the configuration leads to and that backends cannot work without.
+async fn files(config: &Config) -> Result<(), Stop> {
+    let looks = config
+        .backends
+        .iter()
+        .map(|backend| async move { (&backend.id, backend.probe.read_files().await) });
+    let wrong: Vec<String> = futures::future::join_all(looks)
+        .await
+        .into_iter()
+        .filter_map(|(id, read)| Some(format!("backend `{id}`: {}", read.err()?.message)))
+        .collect();
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Stop::new(Exit::Usage, wrong.join("\n")))
     }
 }
 

@@ -177,7 +177,7 @@ async fn dispatch(line: Line, out: &mut Out) -> Result<Exit, Stop> {
             audit::audit(&session::paths(&config)?.ledger, &args, out)
         }
         Command::Init(args) => init::init(&global, &args, out).await,
-        Command::Config(args) => explain::config(global.config.as_deref(), args, out),
+        Command::Config(args) => explain::config(global.config.as_deref(), args, out).await,
         Command::Completions { shell } => Ok(docs::completions(shell, out)),
         Command::Man { dir } => docs::man(dir.as_deref(), out),
         Command::Demo(args) => demo(&global, &args, out).await,

@@ -18,6 +18,8 @@ pub struct Permit {
     pub allowed: bool,
     /// Why not, or who could.
     pub why: Clean,
+    /// When it was answered. A brake is stopped by a fresh no only, so a no needs its age.
+    pub seen_at: Timestamp,
     /// How long the answer counts.
     pub until: Timestamp,
 }

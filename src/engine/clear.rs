@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use chrono::TimeDelta;
+
 use crate::{
     domain::{
         Timestamp,
@@ -22,6 +24,9 @@ use crate::{
         world::{Liveness, World},
     },
 };
+
+/// How long a denial stops a brake, however long it counts otherwise.
+const FRESH_NO: TimeDelta = TimeDelta::seconds(60);
 
 /// What the cockpit or the command line lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -278,7 +283,9 @@ fn permitted(world: &World, plan: &Plan, now: Timestamp) -> Result<(), Refusal> 
         let Some(permit) = world.permit(&step.order.subject(), step.order.kind(), now) else {
             continue;
         };
-        if !permit.allowed {
+        // An older no may have been lifted since, and trying a brake costs nothing.
+        let counts = plan.class != Class::Brake || now < permit.seen_at + FRESH_NO;
+        if !permit.allowed && counts {
             return Err(Refusal::Denied(Clean::from(format!(
                 "not permitted to {} {}: {}",
                 step.order.kind().word(),

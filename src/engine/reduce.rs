@@ -421,7 +421,7 @@ fn take_permit(world: &mut World, permit: &Permit) {
     let newer = world
         .permits
         .get(&key)
-        .is_none_or(|old| old.until <= permit.until);
+        .is_none_or(|old| old.seen_at <= permit.seen_at);
     if newer {
         Arc::make_mut(&mut world.permits).insert(key, permit.clone());
     }

@@ -186,17 +186,56 @@ fn outcome(word: &str) -> Option<ActionOutcome> {
 pub struct Reader {
     path: PathBuf,
     offset: u64,
+    /// How many whole lines stand before `offset`.
+    lines: u64,
+    unreadable: Vec<u64>,
+    tail: u64,
 }
 
 impl Reader {
     /// A reader that stands before the first line.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, offset: 0 }
+        Self {
+            path,
+            offset: 0,
+            lines: 0,
+            unreadable: Vec::new(),
+            tail: 0,
+        }
+    }
+
+    /// The lines, counted from 1, that were passed over because they are no
+    /// lines of a ledger.
+    pub fn unreadable(&self) -> &[u64] {
+        &self.unreadable
+    }
+
+    /// What of the ledger cannot be read and what to do about it; `None` when
+    /// all of it can.
+    pub fn damage(&self) -> Option<Clean> {
+        let mut parts = Vec::new();
+        if let Some(first) = self.unreadable.first() {
+            parts.push(match self.unreadable.len() {
+                1 => format!("line {first} cannot be read"),
+                count => format!("{count} lines cannot be read, the first is line {first}"),
+            });
+        }
+        if 0 < self.tail {
+            parts.push(format!("{} bytes at the end are no whole line", self.tail));
+        }
+        (!parts.is_empty()).then(|| {
+            Clean::line(&format!(
+                "{}: {}; `gonogo audit verify` says what is wrong",
+                self.path.display(),
+                parts.join("; ")
+            ))
+        })
     }
 
     /// The lines written since the last call. A ledger that became shorter is
-    /// read from its front again. Lines that cannot be read are left out:
-    /// naming them is the business of [`fn@crate::store::verify`].
+    /// read from its front again. Lines that cannot be read are left out and
+    /// counted in [`Reader::unreadable`]; saying what is wrong with them is the
+    /// business of [`fn@crate::store::verify`].
     ///
     /// # Errors
     ///
@@ -210,22 +249,32 @@ impl Reader {
         };
         if file.metadata().map_err(trouble)?.len() < self.offset {
             self.offset = 0;
+            self.lines = 0;
+            self.unreadable.clear();
         }
         file.seek(SeekFrom::Start(self.offset)).map_err(trouble)?;
         let mut lines = BufReader::new(file);
         let mut records = Vec::new();
         let mut buffer = Vec::new();
-        let mut offset = self.offset;
-        loop {
+        let (mut offset, mut place) = (self.offset, self.lines);
+        let mut unreadable = Vec::new();
+        let tail = loop {
             buffer.clear();
-            let read = lines.read_until(b'\n', &mut buffer).map_err(trouble)?;
+            let read = lines.read_until(b'\n', &mut buffer).map_err(trouble)? as u64;
             if buffer.last() != Some(&b'\n') {
-                break;
+                break read;
             }
-            offset += read as u64;
-            records.extend(Record::read(&buffer));
-        }
+            offset += read;
+            place += 1;
+            match Record::read(&buffer) {
+                Some(record) => records.push(record),
+                None => unreadable.push(place),
+            }
+        };
         self.offset = offset;
+        self.lines = place;
+        self.unreadable.extend(unreadable);
+        self.tail = tail;
         Ok(records)
     }
 }

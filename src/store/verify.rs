@@ -108,7 +108,7 @@ pub fn verify(path: &Path, kept: Option<&Checkpoint>) -> Result<Report, LedgerEr
     match checkpoint::read(&checkpoint::path_of(path)) {
         Kept::Here(beside) => check_end(&seen, &beside, "the checkpoint beside the ledger", &mut report),
         Kept::Nothing if kept.is_some() => {}
-        Kept::Nothing if seen.is_empty() => report.doubts.push("there is no ledger yet".into()),
+        Kept::Nothing if !path.exists() => report.doubts.push("there is no ledger yet".into()),
         Kept::Nothing => report.doubts.push(
             "there is no checkpoint beside the ledger: whether its end was cut off cannot be told".into(),
         ),

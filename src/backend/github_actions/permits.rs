@@ -44,6 +44,7 @@ pub(super) fn of_approval(pending: &PendingApproval, at: Timestamp) -> Vec<Permi
         kind,
         allowed,
         why: why.clone(),
+        seen_at: at,
         until: at + APPROVAL,
     };
     vec![permit(ActionKind::Approve), permit(ActionKind::Reject)]
@@ -120,6 +121,7 @@ impl Access {
                 kind: *kind,
                 allowed,
                 why: self.why.clone(),
+                seen_at: self.at,
                 until: self.at + REPOSITORY,
             })
             .collect()

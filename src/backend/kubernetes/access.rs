@@ -170,8 +170,13 @@ pub(super) fn verdict(target: &TargetId, action: ActionKind, answers: &Answers) 
     (true, Clean::default())
 }
 
-/// The permits that follow from the answers; they count until `until`.
-pub(super) fn facts(target: &TargetId, answers: &Answers, until: Timestamp) -> Vec<Fact> {
+/// The permits that follow from the answers, given at `seen_at`; they count until `until`.
+pub(super) fn facts(
+    target: &TargetId,
+    answers: &Answers,
+    seen_at: Timestamp,
+    until: Timestamp,
+) -> Vec<Fact> {
     ACTIONS
         .into_iter()
         .map(|kind| {
@@ -181,6 +186,7 @@ pub(super) fn facts(target: &TargetId, answers: &Answers, until: Timestamp) -> V
                 kind,
                 allowed,
                 why,
+                seen_at,
                 until,
             })
         })

@@ -271,6 +271,11 @@ impl Connection {
         Ok(clients)
     }
 
+    /// Reads the kubeconfig as a client would, and makes none.
+    pub(super) async fn read_files(&self) -> Result<(), BackendError> {
+        kubeconfig::check(&self.settings, &self.base, &self.env).await
+    }
+
     async fn connect(&self, doing: &str) -> Result<Clients, BackendError> {
         tls::install();
         let access = kubeconfig::access(&self.settings, &self.base, &self.env).await?;

@@ -38,13 +38,7 @@ pub(super) async fn access(
     base: &Path,
     env: &Env,
 ) -> Result<Access, BackendError> {
-    let paths = paths(settings, base, env)?;
-    let read = tokio::task::spawn_blocking(move || read(&paths));
-    let kubeconfig = read
-        .await
-        .map_err(|_| trouble("reading the kubeconfig was interrupted"))??;
-    let (context, cluster, mut auth) = choose(kubeconfig, settings.context.as_deref())?;
-    remember(&auth);
+    let (context, cluster, mut auth) = chosen(settings, base, env).await?;
     let expires = match auth.exec.take() {
         Some(exec) => {
             // A browser or a hardware key takes longer than a request.
@@ -57,6 +51,32 @@ pub(super) async fn access(
         config.default_namespace = namespace;
     }
     Ok(Access { config, expires })
+}
+
+/// Whether [`access`] would find a usable context, without running its plugin.
+///
+/// # Errors
+///
+/// As [`access`], except for credentials.
+pub(super) async fn check(settings: &Settings, base: &Path, env: &Env) -> Result<(), BackendError> {
+    let (_, cluster, auth) = chosen(settings, base, env).await?;
+    client_config(&cluster, auth, settings, env).map(drop)
+}
+
+/// The configured context with its cluster and user; their secrets are masked
+/// from here on.
+async fn chosen(
+    settings: &Settings,
+    base: &Path,
+    env: &Env,
+) -> Result<(Context, Cluster, AuthInfo), BackendError> {
+    let paths = paths(settings, base, env)?;
+    let kubeconfig = tokio::task::spawn_blocking(move || read(&paths))
+        .await
+        .map_err(|_| trouble("reading the kubeconfig was interrupted"))??;
+    let (context, cluster, auth) = choose(kubeconfig, settings.context.as_deref())?;
+    remember(&auth);
+    Ok((context, cluster, auth))
 }
 
 /// The names of all contexts, and which one is the current.

@@ -76,11 +76,12 @@ impl Standing {
     async fn permits(&self, targets: Vec<(TargetId, Duration)>) -> Result<Vec<Fact>, BackendError> {
         let reviews = stream::iter(targets).map(|(target, valid)| async move {
             let answers = access::answers(&self.link, &target).await?;
+            let seen_at = (self.link.now)();
             let until = chrono::TimeDelta::from_std(valid)
                 .ok()
-                .and_then(|valid| (self.link.now)().checked_add_signed(valid))
+                .and_then(|valid| seen_at.checked_add_signed(valid))
                 .unwrap_or(Timestamp::MAX_UTC);
-            Ok::<_, BackendError>(access::facts(&target, &answers, until))
+            Ok::<_, BackendError>(access::facts(&target, &answers, seen_at, until))
         });
         let mut all = Vec::new();
         let mut reviews = std::pin::pin!(reviews.buffer_unordered(AT_ONCE));

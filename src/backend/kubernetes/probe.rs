@@ -58,6 +58,10 @@ fn failed(what: &str, error: &BackendError) -> Check {
 
 #[async_trait]
 impl Probe for Doctor {
+    async fn read_files(&self) -> Result<(), BackendError> {
+        self.link.read_files().await
+    }
+
     async fn probe(&self) -> Vec<Check> {
         let answer = match self
             .link

@@ -84,6 +84,7 @@ impl AccessPoll {
             kind: ActionKind::SetAlias,
             allowed,
             why,
+            seen_at: now,
             until: now + COUNTS,
         })
     }

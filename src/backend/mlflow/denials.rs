@@ -48,6 +48,7 @@ impl Denials {
             kind: ActionKind::SetAlias,
             allowed: false,
             why: why.clone(),
+            seen_at: *at,
             until,
         })
     }

@@ -170,3 +170,94 @@ fn explain_tells_each_value_and_its_origin() {
     assert_eq!(of("ui.ascii")["origin"], "LANG");
     assert_eq!(of("mode")["origin"], "default");
 }
+
+#[test]
+fn a_ledger_of_garbage_is_not_a_ledger_without_lines() {
+    let (home, path) = home();
+    let sound = fs::read_to_string(&path).unwrap();
+    let audit = |what: &[&str]| {
+        let arguments: Vec<&str> = [&WITH[..], &["audit"], what].concat();
+        run(home.path(), &arguments)
+    };
+
+    // Nothing can be read: no table, and no success.
+    fs::write(&path, "not a ledger\n\u{0}\u{1}\n").unwrap();
+    fs::remove_file(path.with_file_name("ledger.jsonl.checkpoint")).unwrap();
+    let log = audit(&["log"]).expect(5).says("2 lines cannot be read");
+    assert!(!format!("{}{}", log.out, log.err).contains("nothing has been done"));
+    let json = audit(&["log", "--json"]).expect(5).json();
+    assert_eq!(
+        (&json["code"], &json["word"]),
+        (&5.into(), &"failed".into())
+    );
+    audit(&["show", "1"]).expect(5).says("the first is line 1");
+    let verify = audit(&["verify"]).expect(1).says("line 1 was changed");
+    assert!(!verify.out.contains("there is no ledger yet"), "{verify:?}");
+
+    // No line end at all: a torn first line is damage as well.
+    fs::write(&path, "{\"seq\": 1").unwrap();
+    audit(&["log"])
+        .expect(5)
+        .says("9 bytes at the end are no whole line");
+    let verify = audit(&["verify"]).expect(3);
+    assert!(!verify.out.contains("there is no ledger yet"), "{verify:?}");
+
+    // One line among sound ones: the rest is listed, and the gap is said.
+    let mut lines: Vec<&str> = sound.lines().collect();
+    lines.insert(1, "garbage");
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let log = audit(&["log"]).expect(0).says("line 2 cannot be read");
+    assert!(log.out.contains("mara"), "{log:?}");
+    let json = audit(&["log", "--json"]).expect(0).json();
+    assert_eq!(json["unreadable"], serde_json::json!([2]));
+    assert_eq!(json["lines"].as_array().unwrap().len(), 2);
+
+    fs::remove_file(&path).unwrap();
+    audit(&["log"]).expect(0).says("nothing has been done yet");
+    audit(&["verify"]).expect(3).says("there is no ledger yet");
+}
+
+#[test]
+fn config_check_finds_what_is_wrong_with_a_kubeconfig() {
+    let home = tempfile::tempdir().unwrap();
+    let written =
+        "[backend.prod]\nkind = \"kubernetes\"\nkubeconfig = \"kube\"\ncontext = \"prod\"\n";
+    fs::write(home.path().join("config.toml"), written).unwrap();
+    let check = |kubeconfig: Option<&str>| {
+        if let Some(text) = kubeconfig {
+            fs::write(home.path().join("kube"), text).unwrap();
+        }
+        run(home.path(), &[WITH[0], WITH[1], "config", "check"])
+    };
+    check(None)
+        .expect(64)
+        .says("backend `prod`: no kubeconfig at");
+    let broken = check(Some(
+        "apiVersion: v1\nusers:\n- name: u\n  user: {token: planted-kube-token\nclusters: 7\n",
+    ))
+    .expect(64)
+    .says("kube`, line ");
+    assert!(!format!("{broken:?}").contains("planted-kube-token"));
+    let sound = |context: &str, server: &str| {
+        format!(
+            "apiVersion: v1\nkind: Config\nclusters:\n- {{name: c, cluster: {{server: '{server}'}}}}\n\
+             contexts:\n- {{name: {context}, context: {{cluster: c, user: u}}}}\n\
+             users:\n- {{name: u, user: {{exec: {{apiVersion: client.authentication.k8s.io/v1, command: ./never-run, interactiveMode: Never}}}}}}\n"
+        )
+    };
+    check(Some(&sound("test", "https://127.0.0.1:1")))
+        .expect(64)
+        .says("no context `prod`; it has `test`");
+    check(Some(&sound("prod", "ftp://127.0.0.1:1")))
+        .expect(64)
+        .says("must start with https://");
+    // The plugin is not there and is not missed: nothing is run and nobody asked.
+    check(Some(&sound("prod", "https://127.0.0.1:1")))
+        .expect(0)
+        .says("is right");
+    // `doctor` meets the same trouble and sends people to the command above.
+    check(Some("contexts: {"));
+    run(home.path(), &[WITH[0], WITH[1], "doctor"])
+        .expect(5)
+        .says("gonogo config check");
+}

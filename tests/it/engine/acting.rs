@@ -371,6 +371,7 @@ fn a_denial_counts_while_it_lasts() {
         kind: ActionKind::Abort,
         allowed: false,
         why: "viewer may not patch rollouts/status".into(),
+        seen_at: at(100),
         until: at(160),
     });
     let mut world = scene(200.0, at_pause());
@@ -382,6 +383,77 @@ fn a_denial_counts_while_it_lasts() {
         "{refusal}"
     );
     assert!(clear(&world, &plan, Mode::ReadWrite, &Consent::default(), at(160)).is_ok());
+}
+
+#[test]
+fn a_no_of_a_minute_ago_stops_the_throttle_and_not_the_brake() {
+    // Asked while nobody looked there, so it counts for five minutes.
+    let no = |kind| {
+        Fact::Permit(Permit {
+            subject: Subject::Rollout(target()),
+            kind,
+            allowed: false,
+            why: "viewer".into(),
+            seen_at: at(100),
+            until: at(400),
+        })
+    };
+    let mut world = scene(200.0, at_pause());
+    let all = [ActionKind::Abort, ActionKind::Hold, ActionKind::Skip].map(no);
+    reduce(&mut world, &answer("prod", "permits", 100, all.to_vec()));
+    let at_second = |verb, when| {
+        let plan = yes(&world, verb);
+        clear(
+            &world,
+            &plan,
+            Mode::ReadWrite,
+            &Consent::default(),
+            at(when),
+        )
+        .map(drop)
+    };
+    for brake in [Verb::Abort, Verb::Hold] {
+        assert!(matches!(at_second(brake, 159), Err(Refusal::Denied(_))));
+        assert_eq!(at_second(brake, 160), Ok(()));
+    }
+    assert!(matches!(
+        at_second(Verb::Skip, 399),
+        Err(Refusal::Denied(_))
+    ));
+}
+
+#[test]
+fn the_newer_answer_about_a_permission_counts_however_short_its_life() {
+    let said = |allowed, seen, until| {
+        Fact::Permit(Permit {
+            subject: Subject::Rollout(target()),
+            kind: ActionKind::Skip,
+            allowed,
+            why: "viewer".into(),
+            seen_at: at(seen),
+            until: at(until),
+        })
+    };
+    let mut world = scene(200.0, at_pause());
+    reduce(
+        &mut world,
+        &answer("prod", "permits", 100, vec![said(true, 100, 400)]),
+    );
+    reduce(
+        &mut world,
+        &answer("prod", "permits", 101, vec![said(false, 101, 161)]),
+    );
+    let plan = yes(&world, Verb::Skip);
+    assert!(matches!(
+        cleared(&world, &plan, Mode::ReadWrite),
+        Err(Refusal::Denied(_))
+    ));
+    // An answer that was overtaken on its way changes nothing.
+    reduce(
+        &mut world,
+        &answer("prod", "permits", 102, vec![said(true, 100, 400)]),
+    );
+    assert!(cleared(&world, &plan, Mode::ReadWrite).is_err());
 }
 
 #[test]
