@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod quantity;
 pub mod rollout;
+mod scopes;
 pub mod text;
 pub mod verdict;
 

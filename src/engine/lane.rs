@@ -16,6 +16,7 @@ use crate::{
     engine::{
         correlate::release_of_revision,
         release::Release,
+        standing::unseen,
         world::{Known, LaneId, World},
     },
 };
@@ -137,14 +138,14 @@ pub enum WaitsFor {
 }
 
 /// Recomputes the rows of one service.
-pub fn place(world: &mut World, service: &ServiceSpec) {
+pub fn place(world: &mut World, service: &ServiceSpec, now: Timestamp) {
     let rows: Vec<(LaneId, Lane)> = service
         .places
         .iter()
         .map(|spec| {
             (
                 (service.name.clone(), spec.environment.clone()),
-                row(world, service, spec),
+                row(world, service, spec, now),
             )
         })
         .collect();
@@ -156,7 +157,7 @@ pub fn place(world: &mut World, service: &ServiceSpec) {
     }
 }
 
-fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec) -> Lane {
+fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec, now: Timestamp) -> Lane {
     let rollout = world.rollouts.get(&spec.target);
     let of = |hash: Option<&Clean>| {
         rollout
@@ -186,12 +187,19 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec) -> Lane {
     };
     let in_rollout = candidate.as_ref().map(|release| &release.id)
         == rolling.as_ref().map(|release| &release.id);
+    let nowhere = || Place::Unknown {
+        why: unseen(world, &spec.target, now),
+    };
     let place = match (&candidate, rollout) {
-        (Some(release), _) if !in_rollout => in_pipeline(world, service, release, spec),
+        (Some(release), seen) if !in_rollout => {
+            match in_pipeline(world, service, release, spec) {
+                // Whether it is only built cannot be told without the rollout.
+                Place::Built if seen.is_none() => nowhere(),
+                place => place,
+            }
+        }
         (_, Some(rollout)) => in_environment(rollout, under_way),
-        (_, None) => Place::Unknown {
-            why: unseen(world, spec),
-        },
+        (_, None) => nowhere(),
     };
     let since = since(
         world,
@@ -245,17 +253,6 @@ fn coming(
         .filter(|release| eligible(release))
         .max_by_key(|release| release.created_at)
         .cloned()
-}
-
-fn unseen(world: &World, spec: &PlaceSpec) -> Clean {
-    let trouble = world
-        .backends
-        .get(&spec.target.backend)
-        .and_then(|backend| backend.trouble.as_ref());
-    trouble.map_or_else(
-        || Clean::from(format!("rollout {} has not been seen", spec.target)),
-        |trouble| Clean::from(format!("`{}`: {}", spec.target.backend, trouble.kind)),
-    )
 }
 
 fn in_environment(rollout: &Rollout, under_way: bool) -> Place {

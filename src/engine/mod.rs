@@ -15,5 +15,6 @@ pub mod propose;
 pub mod queue;
 pub mod reduce;
 pub mod release;
+pub mod standing;
 pub mod verify;
 pub mod world;

@@ -69,7 +69,7 @@ pub fn settle(world: &mut World, now: Timestamp) -> Option<Timestamp> {
             continue;
         };
         correlate::correlate(world, &spec);
-        lane::place(world, &spec);
+        lane::place(world, &spec, now);
         decision::judge_service(world, &spec, now);
     }
     world
@@ -87,7 +87,7 @@ fn take_catalog(world: &mut World, catalog: &Arc<Catalog>) {
 }
 
 fn take_batch(world: &mut World, batch: &Batch) {
-    heal(world, &batch.scope, batch.basis, batch.at);
+    let is_first = heal(world, &batch.scope, batch.basis, batch.at);
     let backend = &batch.scope.backend;
     let mut present = BTreeSet::new();
     for fact in &batch.facts {
@@ -95,6 +95,17 @@ fn take_batch(world: &mut World, batch: &Batch) {
             present.insert(key);
         }
     }
+    // Facts bring their own services up. What a first answer does not name is
+    // news as well: until now it was only not known.
+    if is_first && present.is_empty() {
+        touch_backend(world, backend, true);
+    }
+    touch(world, is_first, |service| {
+        let places = &service.places;
+        places
+            .iter()
+            .any(|place| batch.scope.is_around(&place.target))
+    });
     for key in &batch.gone {
         remove(world, key, batch);
     }
@@ -105,9 +116,11 @@ fn take_batch(world: &mut World, batch: &Batch) {
     }
 }
 
-/// An answer is a sign of life, and heals the trouble its scope was in.
-fn heal(world: &mut World, scope: &Scope, basis: Basis, at: Timestamp) {
+/// An answer is a sign of life, and heals the trouble its scope was in. Says
+/// whether it is the first of its scope.
+fn heal(world: &mut World, scope: &Scope, basis: Basis, at: Timestamp) -> bool {
     let state = world.scopes.entry(scope.clone()).or_default();
+    let is_first = state.proved_at.is_none();
     state.proved_at = state.proved_at.max(Some(at));
     if let Basis::Asked(asked) = basis {
         state.asked_at = state.asked_at.max(Some(asked));
@@ -137,6 +150,7 @@ fn heal(world: &mut World, scope: &Scope, basis: Basis, at: Timestamp) {
         });
     }
     touch_backend(world, &scope.backend, healed);
+    is_first
 }
 
 /// Services that depend on a backend are judged anew when it fails or heals.

@@ -56,11 +56,11 @@ pub(super) struct Asker {
 impl Asker {
     /// The scope a question is about.
     pub(super) fn scope(&self, ask: Ask) -> Scope {
-        let PipelineId { repo, workflow, .. } = &self.pipeline;
+        let repo = &self.pipeline.repo;
         self.api.scope(&match ask {
-            Ask::List | Ask::Run(_) => format!("runs {repo} {workflow}"),
+            Ask::List | Ask::Run(_) => return Scope::runs(&self.pipeline),
+            Ask::Jobs(run) => return Scope::jobs(&map::run_id(&self.pipeline, run)),
             Ask::Access => format!("access {repo}"),
-            Ask::Jobs(run) => format!("jobs {repo}#{run}"),
             Ask::Earlier(run, attempt) => format!("jobs {repo}#{run} attempt {attempt}"),
             Ask::Pending(run) => format!("approvals {repo}#{run}"),
             Ask::Reviews(run) => format!("reviews {repo}#{run}"),

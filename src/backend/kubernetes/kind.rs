@@ -204,3 +204,34 @@ impl Object {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        id::{BackendId, TargetId},
+        observation::Scope,
+    };
+
+    /// The engine looks for these scopes by the names of `domain`.
+    #[test]
+    fn scopes_have_the_names_that_the_engine_looks_for() {
+        let backend = BackendId::new("prod");
+        let target = |kind| TargetId {
+            backend: backend.clone(),
+            kind,
+            namespace: "recsys".into(),
+            name: "ranker".into(),
+        };
+        let of = |kind: Kind| Scope::new(&backend, kind.part("recsys"));
+        let rollout = target(TargetKind::Rollout);
+        assert_eq!(Scope::rollouts(&rollout), of(Kind::Rollouts));
+        assert_eq!(Scope::namespace(&rollout), of(Kind::Rollouts));
+        assert_eq!(Scope::revisions(&rollout), of(Kind::RolloutSets));
+        assert_eq!(Scope::analyses(&rollout), of(Kind::AnalysisRuns));
+        let deployment = target(TargetKind::Deployment);
+        assert_eq!(Scope::rollouts(&deployment), of(Kind::Deployments));
+        assert_eq!(Scope::namespace(&deployment), of(Kind::Rollouts));
+        assert_eq!(Scope::revisions(&deployment), of(Kind::DeploymentSets));
+    }
+}

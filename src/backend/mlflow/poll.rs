@@ -269,8 +269,7 @@ impl ModelPoll {
 }
 
 fn run_scope(model: &ModelId, version: Version) -> Scope {
-    let part = format!("model {} run {version}", model.name);
-    Scope::new(&model.backend, part)
+    Scope::model_run(model, version)
 }
 
 type Versions = BTreeMap<Version, ModelVersion>;
@@ -278,8 +277,7 @@ type Versions = BTreeMap<Version, ModelVersion>;
 #[async_trait]
 impl Poll for ModelPoll {
     fn scope(&self) -> Scope {
-        let part = format!("model {}", self.model.name);
-        Scope::new(&self.model.backend, part)
+        Scope::model(&self.model)
     }
 
     fn cadence(&self, focus: &Focus) -> Duration {

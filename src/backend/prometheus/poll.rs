@@ -217,45 +217,20 @@ impl MetricPoll {
         let mut told = Vec::new();
         if let Some(numbers) = look.numbers {
             let facts = numbers.map(|measures| measures.into_iter().map(Fact::Measure).collect());
-            told.push(self.observation("metric", &id, asked, at, facts));
+            told.push(observation(Scope::metric(&self.id, &id), asked, at, facts));
         }
         if let Some(chart) = look.chart {
             let facts = chart.map(|series| series.into_iter().map(Fact::Series).collect());
-            told.push(self.observation("chart", &id, asked, at, facts));
+            told.push(observation(chart_scope(&self.id, &id), asked, at, facts));
         }
         told
-    }
-
-    fn observation(
-        &self,
-        what: &str,
-        metric: &MetricId,
-        asked: Timestamp,
-        at: Timestamp,
-        facts: Result<Vec<Fact>, BackendError>,
-    ) -> Observation {
-        let part = format!(
-            "{what} {}/{}/{}",
-            metric.service, metric.environment, metric.metric
-        );
-        let scope = Scope::new(&self.id, part);
-        match facts {
-            Ok(facts) => Observation::Batch(answered(scope, asked, at, facts)),
-            Err(error) => Observation::Failure(Failure {
-                scope,
-                at,
-                kind: error.kind,
-                message: error.message,
-                retry_at: None,
-            }),
-        }
     }
 }
 
 #[async_trait]
 impl Poll for MetricPoll {
     fn scope(&self) -> Scope {
-        Scope::new(&self.id, "metrics")
+        Scope::metrics(&self.id)
     }
 
     fn cadence(&self, focus: &Focus) -> Duration {
@@ -330,6 +305,33 @@ impl Poll for MetricPoll {
         let heard = answered(self.scope(), asked, (self.now)(), Vec::new());
         told.push(Observation::Batch(heard));
         Ok(told)
+    }
+}
+
+/// The chart of one metric.
+fn chart_scope(backend: &BackendId, metric: &MetricId) -> Scope {
+    let part = format!(
+        "chart {}/{}/{}",
+        metric.service, metric.environment, metric.metric
+    );
+    Scope::new(backend, part)
+}
+
+fn observation(
+    scope: Scope,
+    asked: Timestamp,
+    at: Timestamp,
+    facts: Result<Vec<Fact>, BackendError>,
+) -> Observation {
+    match facts {
+        Ok(facts) => Observation::Batch(answered(scope, asked, at, facts)),
+        Err(error) => Observation::Failure(Failure {
+            scope,
+            at,
+            kind: error.kind,
+            message: error.message,
+            retry_at: None,
+        }),
     }
 }
 

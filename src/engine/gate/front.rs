@@ -6,17 +6,19 @@ use std::time::Duration;
 use crate::{
     domain::{
         Timestamp,
-        backend::ErrorKind,
         id::BackendId,
         measure::Sample,
-        observation::Scope,
         pipeline::{Phase, RunStatus},
         policy::{Binding, GateRule},
         rollout::{Analysis, Rollout},
         text::Clean,
         verdict::Verdict,
     },
-    engine::{gate::View, lane::Place},
+    engine::{
+        gate::View,
+        lane::Place,
+        standing::{self, Asks, Standing, standing},
+    },
 };
 
 /// What a gate found when it looked for its evidence.
@@ -68,12 +70,11 @@ pub struct Evidence {
     pub made_at: Option<Timestamp>,
     /// When we fetched it.
     pub fetched_at: Timestamp,
-    /// Which scope told it: trouble there makes old evidence an error.
-    pub scope: Option<Scope>,
     /// How old it may be when the rule does not say.
     pub default_max_age: Option<Duration>,
-    /// When age alone makes it stale; filled in by [`admit`].
-    pub stale_at: Option<Timestamp>,
+    /// When time alone changes what it is worth: it becomes stale, or the
+    /// trouble of who told it counts. Filled in by [`admit`].
+    pub changes_at: Option<Timestamp>,
     /// Measurements or requests behind it.
     pub samples: Option<u64>,
     /// Share of what was expected that is there, 0 to 1.
@@ -146,6 +147,8 @@ pub enum BaselineEvidence {
     },
     /// There is none, and why.
     None(Clean),
+    /// There is an answer that is no number.
+    Broken(Clean),
     /// The release is its own baseline: nothing to compare.
     Itself(Clean),
 }
@@ -161,25 +164,50 @@ pub struct Early {
     pub evidence: Option<Evidence>,
     /// Who was asked.
     pub backend: Option<BackendId>,
+    /// When time alone changes it.
+    pub changes_at: Option<Timestamp>,
 }
 
-/// Lets evidence through to its kind, or says why not.
+/// Lets evidence through to its kind, or says why not. First of all it asks
+/// whether those who should have told (`asks`) are able to.
 ///
 /// # Errors
 ///
 /// The verdict that follows from there being no evidence, or not the right one.
-pub fn admit(rule: &GateRule, gathered: Gathered, view: &View<'_>) -> Result<Evidence, Early> {
+pub fn admit(
+    rule: &GateRule,
+    gathered: Gathered,
+    asks: &Asks,
+    view: &View<'_>,
+) -> Result<Evidence, Early> {
     let early = |verdict, reason, backend| {
         Err(Early {
             verdict,
             reason,
             evidence: None,
             backend,
+            changes_at: None,
         })
     };
+    let patiently = !matches!(gathered, Gathered::Nothing { .. });
+    let stands = standing(view.world, asks, patiently, view.now);
     let mut evidence = match gathered {
-        Gathered::NotAsked(why) => return early(Verdict::NotApplicable, why, None),
         Gathered::Broken { why, backend } => return early(Verdict::Error, why, backend),
+        Gathered::NotAsked(reason) => {
+            return match stands {
+                Standing::Troubled { why, backend, .. } => {
+                    early(Verdict::Error, why, Some(backend))
+                }
+                Standing::Awaited { why, backend } => early(Verdict::Pending, why, Some(backend)),
+                Standing::Answered { doubted_at } => Err(Early {
+                    verdict: Verdict::NotApplicable,
+                    reason,
+                    evidence: None,
+                    backend: None,
+                    changes_at: doubted_at,
+                }),
+            };
+        }
         Gathered::Nothing {
             why,
             producer,
@@ -189,36 +217,58 @@ pub fn admit(rule: &GateRule, gathered: Gathered, view: &View<'_>) -> Result<Evi
                 Producer::AtWork => Verdict::Pending,
                 Producer::Ended | Producer::None => Verdict::Missing,
             };
-            return early(verdict, why, backend);
+            return match stands {
+                // "There is none" is an answer.
+                Standing::Troubled {
+                    why,
+                    backend,
+                    says_none: true,
+                } => early(verdict, why, Some(backend)),
+                Standing::Troubled { why, backend, .. } => {
+                    early(Verdict::Error, why, Some(backend))
+                }
+                Standing::Awaited { why, backend } => early(Verdict::Pending, why, Some(backend)),
+                Standing::Answered { .. } => early(verdict, why, backend),
+            };
         }
         Gathered::Found(evidence) => *evidence,
     };
     let refuse = |verdict, reason: Clean, evidence: Evidence| {
         let backend = Some(evidence.backend.clone());
+        let changes_at = evidence.changes_at.filter(|at| view.now < *at);
         Err(Early {
             verdict,
             reason,
             evidence: Some(evidence),
             backend,
+            changes_at,
         })
     };
+    match stands {
+        Standing::Troubled { why, .. } => return refuse(Verdict::Error, why, evidence),
+        Standing::Answered { doubted_at } => evidence.changes_at = doubted_at,
+        // What was found was told by somebody: another one is slow.
+        Standing::Awaited { .. } => {}
+    }
     if let Some(reason) = other_subject(rule, &evidence, view) {
         return refuse(Verdict::Stale, reason, evidence);
     }
     let max_age = rule.max_age.or(evidence.default_max_age);
-    evidence.stale_at = evidence
+    let stale_at = evidence
         .made_at
         .zip(max_age.and_then(|age| chrono::TimeDelta::from_std(age).ok()))
         .map(|(made, age)| made + age);
-    if evidence.stale_at.is_some_and(|at| at <= view.now) {
-        return match trouble(&evidence, view) {
-            Some(why) => refuse(Verdict::Error, why, evidence),
-            None => {
+    if stale_at.is_some_and(|at| at <= view.now) {
+        // Somebody who should have brought newer evidence and could not is the news.
+        return match standing(view.world, asks, false, view.now) {
+            Standing::Troubled { why, .. } => refuse(Verdict::Error, why, evidence),
+            Standing::Answered { .. } | Standing::Awaited { .. } => {
                 let reason = too_old(&evidence, max_age, view.now);
                 refuse(Verdict::Stale, reason, evidence)
             }
         };
     }
+    evidence.changes_at = evidence.changes_at.into_iter().chain(stale_at).min();
     if evidence.coverage.is_some_and(|share| share <= 0.0) {
         let verdict = if evidence.producer == Producer::AtWork {
             Verdict::Pending
@@ -318,47 +368,20 @@ fn too_old(evidence: &Evidence, max_age: Option<Duration>, now: Timestamp) -> Cl
     ))
 }
 
-/// The trouble of the scope that should have brought newer evidence.
-fn trouble(evidence: &Evidence, view: &View<'_>) -> Option<Clean> {
-    let state = view.world.scopes.get(evidence.scope.as_ref()?)?;
-    let backend = view.world.backends.get(&evidence.backend);
-    let trouble = state
-        .trouble
-        .as_ref()
-        .or_else(|| backend.and_then(|backend| backend.trouble.as_ref()))?;
-    Some(Clean::from(format!(
-        "`{}`: {}",
-        evidence.backend, trouble.kind
-    )))
-}
-
-/// Whether a scope is in trouble that no waiting heals: the question itself is refused.
-pub(super) fn refused(view: &View<'_>, scope: &Scope) -> Option<Clean> {
-    let trouble = view.world.scopes.get(scope)?.trouble.as_ref()?;
-    match trouble.kind {
-        ErrorKind::Rejected
-        | ErrorKind::Configuration
-        | ErrorKind::Forbidden
-        | ErrorKind::Unauthenticated => Some(Clean::from(format!(
-            "{}: {}",
-            trouble.kind, trouble.message
-        ))),
-        ErrorKind::Unreachable
-        | ErrorKind::Timeout
-        | ErrorKind::NotFound
-        | ErrorKind::Conflict
-        | ErrorKind::RateLimited
-        | ErrorKind::Server
-        | ErrorKind::Malformed
-        | ErrorKind::Ambiguous => None,
+/// Whether what a rollout produces is asked for yet, and whether it can still
+/// come; else what is to be said instead.
+pub(super) fn rollout_producer(view: &View<'_>) -> Result<Producer, Gathered> {
+    let target = &view.place.target;
+    if !view.world.rollouts.contains_key(target) {
+        return Err(Gathered::Nothing {
+            why: standing::absent(target),
+            producer: Producer::None,
+            backend: Some(target.backend.clone()),
+        });
     }
-}
-
-/// Whether what a rollout produces is asked for yet, and whether it can still come.
-pub(super) fn rollout_producer(view: &View<'_>) -> Result<Producer, Clean> {
     match &view.lane.place {
         Place::Pipeline { .. } | Place::RunFailed | Place::Built | Place::Approval { .. } => {
-            Err("asked once the rollout begins".into())
+            Err(Gathered::NotAsked("asked once the rollout begins".into()))
         }
         Place::Canary { .. } => Ok(Producer::AtWork),
         Place::Live | Place::Aborted | Place::Degraded => Ok(Producer::Ended),

@@ -8,6 +8,7 @@ use crate::{
         id::{MetricName, Version},
         measure::{Arm, Measure, MetricId, Sample},
         model::{ModelRun, ModelRunStatus},
+        observation::Scope,
         policy::{
             BaselineSource, Better, Binding, Change, GateRule, GateSource, Limit, OnMissing, Versus,
         },
@@ -18,12 +19,13 @@ use crate::{
         gate::{
             Gate, Judgement, View,
             front::{
-                BaselineEvidence, Evidence, Gathered, Producer, Value, no_number, refused,
-                rollout_producer, run_producer,
+                BaselineEvidence, Evidence, Gathered, Producer, Value, no_number, rollout_producer,
+                run_producer,
             },
         },
         lane::Place,
         release::Link,
+        standing::Asks,
         world::Known,
     },
 };
@@ -61,6 +63,14 @@ impl Gate for Metric {
             GateSource::Pipeline(_) | GateSource::Rollout(_) => {
                 Gathered::NotAsked("not a metric".into())
             }
+        }
+    }
+
+    fn asks(&self, rule: &GateRule, view: &View<'_>) -> Asks {
+        match &rule.source {
+            GateSource::Metric(metric) => asks_of_query(metric, view),
+            GateSource::ModelMetric(_) => asks_of_registry(rule, view),
+            GateSource::Pipeline(_) | GateSource::Rollout(_) => Asks::default(),
         }
     }
 
@@ -240,6 +250,9 @@ fn against_baseline(
         Some(BaselineEvidence::Itself(why)) => {
             return Judgement::plain(Verdict::NotApplicable, why.clone());
         }
+        Some(BaselineEvidence::Broken(why)) => {
+            return Judgement::plain(Verdict::Error, why.clone());
+        }
         Some(BaselineEvidence::None(why)) => return missing_baseline(versus, why),
         None => return missing_baseline(versus, &"no baseline".into()),
     };
@@ -321,7 +334,7 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
     let backend = Some(spec.backend.clone());
     let producer = match rollout_producer(view) {
         Ok(producer) => producer,
-        Err(not_yet) => return Gathered::NotAsked(not_yet),
+        Err(instead) => return instead,
     };
     // Once a release is live there is no canary: users see the stable arm.
     let arm = if view.lane.place == Place::Live && spec.stable.is_some() {
@@ -331,16 +344,13 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
     };
     let at = |arm: Arm| view.world.measures.get(&(spec.id.clone(), arm));
     let Some(known) = at(arm) else {
-        if let Some(why) = query_refused(view, &spec.id, &spec.backend) {
-            return Gathered::Broken { why, backend };
-        }
         return Gathered::Nothing {
             why: "not measured yet".into(),
             producer,
             backend,
         };
     };
-    if let Some(why) = refused(view, &known.scope).or_else(|| no_number(&known.sample)) {
+    if let Some(why) = no_number(&known.sample) {
         return Gathered::Broken { why, backend };
     }
     let Sample::Value(value) = known.sample else {
@@ -377,14 +387,13 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
         about: canary_subject(view),
         made_at: Some(known.at.min(known.value.at)),
         fetched_at: known.at,
-        scope: Some(known.scope.clone()),
         default_max_age: view
             .world
             .catalog
             .backends
             .get(&spec.backend)
             .map(crate::domain::catalog::BackendSpec::limit),
-        stale_at: None,
+        changes_at: None,
         samples: traffic(at(Arm::Traffic)),
         coverage: None,
         producer,
@@ -394,21 +403,50 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
     Gathered::Found(Box::new(evidence))
 }
 
-/// Trouble of any scope that names this metric.
-fn query_refused(
-    view: &View<'_>,
-    id: &MetricId,
-    backend: &crate::domain::id::BackendId,
-) -> Option<Clean> {
-    let first = crate::domain::observation::Scope::new(backend, "");
-    view.world
-        .scopes
-        .range(first..)
-        .take_while(|(scope, _)| scope.backend == *backend)
-        .filter(|(scope, _)| {
-            scope.part.contains(id.metric.as_str()) && scope.part.contains(id.service.as_str())
-        })
-        .find_map(|(scope, _)| refused(view, scope))
+/// A number of the canary is asked for by where the rollout stands.
+fn asks_of_query(metric: &MetricName, view: &View<'_>) -> Asks {
+    let rollout = Asks::rollout(&view.place.target);
+    let spec = view
+        .world
+        .catalog
+        .metric(&view.service.name, &view.place.environment, metric);
+    let Some(spec) = spec else {
+        return rollout;
+    };
+    let numbers = Scope::metric(&spec.backend, &spec.id);
+    Asks {
+        first: vec![numbers.clone()],
+        more: Vec::new(),
+        feeds: vec![(Scope::metrics(&spec.backend), numbers)],
+    }
+    .and(rollout)
+}
+
+/// The model, the runs behind the versions that are compared, and where no
+/// version is linked, who would have named its commit.
+fn asks_of_registry(rule: &GateRule, view: &View<'_>) -> Asks {
+    let Some(spec) = &view.service.model else {
+        return Asks::default();
+    };
+    let mut asks = Asks {
+        first: vec![Scope::model(&spec.model)],
+        ..Asks::default()
+    };
+    let Some(version) = view.release.version.value() else {
+        asks.more.extend(view.service.run.iter().map(Scope::runs));
+        return asks;
+    };
+    let compared = rule.versus.as_ref().and_then(|versus| {
+        let BaselineSource::Alias(alias) = &versus.baseline else {
+            return None;
+        };
+        let model = view.world.models.get(&spec.model)?;
+        model.aliases.get(alias).copied()
+    });
+    let runs = compared.into_iter().chain([*version]);
+    asks.more
+        .extend(runs.map(|version| Scope::model_run(&spec.model, version)));
+    asks
 }
 
 fn recent(view: &View<'_>, id: &MetricId, arm: Arm) -> Vec<f64> {
@@ -454,8 +492,9 @@ fn live_baseline(versus: &Versus, stable: Option<&Known<Measure>>, arm: Arm) -> 
             value: *value,
             same_data: Some(true),
         },
-        Some(other) => BaselineEvidence::None(
-            no_number(other).unwrap_or_else(|| "no series for stable".into()),
+        Some(other) => no_number(other).map_or_else(
+            || BaselineEvidence::None("no series for stable".into()),
+            |why| BaselineEvidence::Broken(Clean::from(format!("stable: {why}"))),
         ),
         None => BaselineEvidence::None("stable is not measured".into()),
     }
@@ -578,9 +617,8 @@ fn from_registry(rule: &GateRule, metric: &Clean, view: &View<'_>) -> Gathered {
         about,
         made_at: run.metric_times.get(metric).copied().or(run.ended_at),
         fetched_at: run.at,
-        scope: Some(run.scope.clone()),
         default_max_age: None,
-        stale_at: None,
+        changes_at: None,
         samples: None,
         coverage: None,
         producer: Producer::Ended,

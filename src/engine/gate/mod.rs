@@ -25,6 +25,7 @@ use crate::{
         gate::front::{Evidence, Gathered},
         lane::Lane,
         release::Release,
+        standing::Asks,
         world::World,
     },
 };
@@ -40,6 +41,9 @@ pub trait Gate: Sync {
     /// Looks for the evidence. Says what was found or why there is none; the
     /// front turns that into missing, stale, error or pending.
     fn gather(&self, rule: &GateRule, view: &View<'_>) -> Gathered;
+
+    /// Who is to tell the evidence.
+    fn asks(&self, rule: &GateRule, view: &View<'_>) -> Asks;
 
     /// What evidence that is there means.
     fn judge(&self, rule: &GateRule, evidence: &Evidence) -> Judgement;
@@ -102,7 +106,8 @@ pub fn judge(rule: &GateRule, view: &View<'_>) -> Finding {
         return finding(rule, Clean::default(), none, None);
     };
     let text = gate.rule(rule);
-    match front::admit(rule, gate.gather(rule, view), view) {
+    let (gathered, asks) = (gate.gather(rule, view), gate.asks(rule, view));
+    match front::admit(rule, gathered, &asks, view) {
         Ok(evidence) => {
             let judgement = gate.judge(rule, &evidence);
             finding(rule, text, judgement, Some(&evidence))
@@ -114,7 +119,7 @@ pub fn judge(rule: &GateRule, view: &View<'_>) -> Finding {
                 Judgement::plain(early.verdict, early.reason),
                 early.evidence.as_ref(),
             );
-            found.changes_at = found.changes_at.filter(|_| early.verdict != Verdict::Stale);
+            found.changes_at = early.changes_at;
             found.backend = found.backend.or(early.backend);
             found
         }
@@ -146,7 +151,7 @@ fn finding(
         fetched_at: evidence.map(|evidence| evidence.fetched_at),
         digest: evidence.map(digest),
         url: evidence.and_then(|evidence| evidence.url.clone()),
-        changes_at: evidence.and_then(|evidence| evidence.stale_at),
+        changes_at: evidence.and_then(|evidence| evidence.changes_at),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::{
+        observation::Scope,
         pipeline::{Outcome, Phase},
         policy::{Binding, GateRule, GateSource},
         text::Clean,
@@ -13,6 +14,7 @@ use crate::{
             front::{Evidence, Gathered, Producer, Value},
         },
         release::Link,
+        standing::Asks,
     },
 };
 
@@ -100,6 +102,15 @@ impl Gate for Pipeline {
         found(jobs, ended_at.or(run.updated_at), producer, run, view)
     }
 
+    fn asks(&self, _rule: &GateRule, view: &View<'_>) -> Asks {
+        let run = view.release.run.value();
+        Asks {
+            first: view.service.run.iter().map(Scope::runs).collect(),
+            more: run.into_iter().map(Scope::jobs).collect(),
+            feeds: Vec::new(),
+        }
+    }
+
     fn judge(&self, _rule: &GateRule, evidence: &Evidence) -> Judgement {
         let Value::Jobs(jobs) = &evidence.value else {
             return Judgement::plain(Verdict::Error, "no jobs");
@@ -162,9 +173,8 @@ fn found(
         about: vec![(Binding::Commit, run.head_sha.clone())],
         made_at,
         fetched_at: view.world.proved_at(run),
-        scope: Some(run.scope.clone()),
         default_max_age: None,
-        stale_at: None,
+        changes_at: None,
         samples,
         coverage: None,
         producer,

@@ -2,14 +2,18 @@
 
 use crate::{
     domain::{
+        observation::Scope,
         policy::{GateRule, GateSource, RolloutQuestion},
         rollout::{Analysis, AnalysisPhase, Rollout, RolloutPhase, RolloutStep, Substate},
         text::Clean,
         verdict::Verdict,
     },
-    engine::gate::{
-        Gate, Judgement, View,
-        front::{Evidence, Gathered, Producer, Value, rollout_producer},
+    engine::{
+        gate::{
+            Gate, Judgement, View,
+            front::{Evidence, Gathered, Producer, Value, rollout_producer},
+        },
+        standing::{Asks, absent},
     },
 };
 
@@ -38,11 +42,11 @@ impl Gate for RolloutGate {
         let backend = Some(view.place.target.backend.clone());
         let producer = match rollout_producer(view) {
             Ok(producer) => producer,
-            Err(not_yet) => return Gathered::NotAsked(not_yet),
+            Err(instead) => return instead,
         };
         let Some(known) = view.world.rollouts.get(&view.place.target) else {
             return Gathered::Nothing {
-                why: Clean::from(format!("rollout {} has not been seen", view.place.target)),
+                why: absent(&view.place.target),
                 producer: Producer::None,
                 backend,
             };
@@ -79,20 +83,27 @@ impl Gate for RolloutGate {
             about: Vec::new(),
             made_at: Some(proved_at),
             fetched_at: proved_at,
-            scope: Some(known.scope.clone()),
             default_max_age: view
                 .world
                 .catalog
                 .backends
                 .get(&view.place.target.backend)
                 .map(|spec| spec.limit() * 3),
-            stale_at: None,
+            changes_at: None,
             samples,
             coverage: None,
             producer,
             backend: view.place.target.backend.clone(),
             url: None,
         }))
+    }
+
+    fn asks(&self, rule: &GateRule, view: &View<'_>) -> Asks {
+        let mut asks = Asks::rollout(&view.place.target);
+        if rule.source == GateSource::Rollout(RolloutQuestion::Analysis) {
+            asks.more.push(Scope::analyses(&view.place.target));
+        }
+        asks
     }
 
     fn judge(&self, _rule: &GateRule, evidence: &Evidence) -> Judgement {

@@ -4,6 +4,7 @@ mod acts;
 mod files;
 mod init;
 mod kills;
+mod outages;
 mod prompt;
 mod reads;
 mod reference;

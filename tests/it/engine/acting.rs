@@ -551,7 +551,12 @@ fn waiting_run() -> World {
             vec![model_run(2, &[("accuracy", 0.96)])],
         ),
         rollout(100, live("r/ranker:9f3c2ab")),
-        answer("prom", "metric", 100, vec![]),
+        answer(
+            "prom",
+            "metric recsys-ranker/prod-eu/latency_p95",
+            100,
+            vec![],
+        ),
     ];
     world(catalog(gates()), &told, 100)
 }

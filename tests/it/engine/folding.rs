@@ -20,6 +20,7 @@ use crate::support::build::{
 };
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
+const RUNS: &str = "runs acme/recsys ml-cicd.yml";
 const B: &str = "1111111bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 #[test]
@@ -134,8 +135,8 @@ fn trouble_has_a_beginning_and_is_healed_by_the_next_answer() {
         catalog(vec![]),
         &[
             runs(100, &[]),
-            failure("gh", "runs", 110, ErrorKind::Timeout),
-            failure("gh", "runs", 120, ErrorKind::Timeout),
+            failure("gh", RUNS, 110, ErrorKind::Timeout),
+            failure("gh", RUNS, 120, ErrorKind::Timeout),
         ],
         120,
     );

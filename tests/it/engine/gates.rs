@@ -19,10 +19,11 @@ use gonogo::{
 
 use crate::support::build::{
     accuracy_gate, aliases, answer, approval, at, backend, canary, catalog, job, lane,
-    latency_gate, live, measure, model_run, registry, rollout, run, runs, version, world,
+    latency_gate, live, measure, metric, model_run, registry, rollout, run, runs, version, world,
 };
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
+const METRIC: &str = "metric recsys-ranker/prod-eu/latency_p95";
 const B: &str = "1111111bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
 /// A canary of commit B (model v2) over commit A (model v1), measured as given.
@@ -33,16 +34,7 @@ fn during_canary(gates: Vec<GateRule>, samples: &[(Arm, Sample)]) -> World {
         .collect();
     world(
         catalog(gates),
-        &[
-            &setting()[..],
-            &[answer(
-                "prom",
-                "metric latency_p95 recsys-ranker",
-                100,
-                measures,
-            )],
-        ]
-        .concat(),
+        &[&setting()[..], &[answer("prom", METRIC, 100, measures)]].concat(),
         101,
     )
 }
@@ -305,7 +297,7 @@ fn old_evidence_is_stale_and_says_when_it_becomes_so() {
 #[test]
 fn a_query_the_backend_refuses_is_an_error_at_once() {
     let refused = Observation::Failure(Failure {
-        scope: Scope::new(&backend("prom"), "metric latency_p95 recsys-ranker"),
+        scope: Scope::metric(&backend("prom"), &metric()),
         at: at(100),
         kind: ErrorKind::Rejected,
         message: "parse error".into(),
@@ -333,6 +325,7 @@ fn a_canary_metric_is_not_asked_before_the_canary() {
             vec![Fact::Approval(approval(&waiting, "prod-eu"))],
         ),
         rollout(100, live("r/ranker:9f3c2ab")),
+        answer("prom", METRIC, 100, vec![]),
     ];
     let world = world(catalog(vec![latency_gate(250.0)]), &told, 101);
     assert_eq!(only(&world).verdict, Verdict::NotApplicable);

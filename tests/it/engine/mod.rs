@@ -5,3 +5,4 @@ mod correlation;
 mod folding;
 mod gates;
 mod lanes;
+mod outages;

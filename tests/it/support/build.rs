@@ -423,7 +423,7 @@ pub(crate) fn event(of: &str, part: &str, when: i64, facts: Vec<Fact>) -> Observ
 pub(crate) fn runs(when: i64, of: &[&Run]) -> Observation {
     answer(
         "gh",
-        "runs",
+        "runs acme/recsys ml-cicd.yml",
         when,
         of.iter().map(|run| Fact::Run((*run).clone())).collect(),
     )
