@@ -48,6 +48,8 @@ enum Halt {
     Unknown(Clean),
     /// Another's brake, or a target that is no longer the same.
     Stopped(Clean),
+    /// It had begun, and another's brake took it back.
+    TakenBack(Clean),
 }
 
 impl Driver {
@@ -78,6 +80,7 @@ impl Driver {
                     break Halt::Unknown(why);
                 }
                 Next::Stuck(Stuck::Moved(why)) => break Halt::Stopped(why),
+                Next::Stuck(Stuck::TakenBack(why)) => break Halt::TakenBack(why),
                 Next::Wait(until) => {
                     let pause = (until - self.desk.now()).to_std().unwrap_or_default();
                     tokio::select! {
@@ -91,6 +94,7 @@ impl Driver {
         };
         let partial = done > 0;
         match halt {
+            Halt::TakenBack(why) => (ActionOutcome::Partial, self.so_far(done, &why)),
             Halt::Failed(why) if partial => (ActionOutcome::Partial, self.so_far(done, &why)),
             Halt::Failed(why) => (ActionOutcome::Failed, why),
             Halt::Unknown(why) => (ActionOutcome::Unknown, why),

@@ -63,7 +63,7 @@ async fn one(desk: &Desk, record: &Record) {
             let mut worlds = desk.worlds();
             // At the start nothing is known yet, which is no sign that it is gone.
             let shows = |world: &Arc<World>| match verify::effect(world, order, since, None) {
-                Effect::Seen => true,
+                Effect::Seen | Effect::TakenBack(_) => true,
                 Effect::Moved(_) => verify::knows(world, order),
                 Effect::NotYet => false,
             };
@@ -79,6 +79,7 @@ async fn one(desk: &Desk, record: &Record) {
                 Effect::Seen => (ActionOutcome::Confirmed, "the effect is there".to_owned()),
                 Effect::NotYet => (ActionOutcome::Failed, "the effect is not there".to_owned()),
                 Effect::Moved(why) => (ActionOutcome::Unknown, why.to_string()),
+                Effect::TakenBack(why) => (ActionOutcome::Partial, why.to_string()),
             }
         }
         None => (

@@ -70,8 +70,10 @@ pub enum Place {
     },
     /// Rolling out.
     Canary {
-        /// Share of traffic.
+        /// Share of traffic it has.
         weight: Weight,
+        /// Share of traffic it is to have now.
+        wanted: Weight,
         /// Step and number of steps, if it has any.
         step: Option<(u32, u32)>,
         /// Held by a person.
@@ -93,6 +95,18 @@ pub enum Place {
 }
 
 impl Place {
+    /// Whether the shown release is in the environment, and has a share there.
+    pub fn is_in_environment(&self) -> bool {
+        match self {
+            Self::Canary { .. } | Self::Live | Self::Aborted | Self::Degraded => true,
+            Self::Pipeline { .. }
+            | Self::RunFailed
+            | Self::Built
+            | Self::Approval { .. }
+            | Self::Unknown { .. } => false,
+        }
+    }
+
     /// The stage in one or two words.
     pub fn word(&self) -> String {
         match self {
@@ -268,6 +282,7 @@ fn in_environment(rollout: &Rollout, under_way: bool) -> Place {
         (RolloutPhase::Healthy | RolloutPhase::Progressing | RolloutPhase::Paused, true) => {
             Place::Canary {
                 weight: rollout.weight_actual,
+                wanted: rollout.weight_wanted,
                 step: rollout
                     .step
                     .zip(u32::try_from(rollout.steps.len()).ok())

@@ -226,6 +226,8 @@ pub enum Stuck {
     NotSeen(Clean),
     /// The target is not what it was; what is left would act on something else.
     Moved(Clean),
+    /// What a step had begun was taken back by somebody.
+    TakenBack(Clean),
 }
 
 /// How long a brake waits for its effect before it makes the controller look again.
@@ -278,6 +280,7 @@ pub fn next(plan: &PlanRecord, world: &World, now: Timestamp) -> Next {
                 return match verify::effect(world, &step.order, *returned_at, version) {
                     Effect::Seen => Next::Record(index),
                     Effect::Moved(why) => Next::Stuck(Stuck::Moved(why)),
+                    Effect::TakenBack(why) => Next::Stuck(Stuck::TakenBack(why)),
                     Effect::NotYet => after_send(plan, index, receipt.is_ok(), *returned_at, now),
                 };
             }

@@ -28,6 +28,8 @@ pub enum Effect {
     NotYet,
     /// The target is gone, replaced, or someone else's word came in between.
     Moved(Clean),
+    /// It began, and somebody took it back before it was through.
+    TakenBack(Clean),
 }
 
 /// What the newest world shows about `order`, sent in a request that returned
@@ -78,6 +80,12 @@ fn rollout_effect(
     }
     if shows(known, &order.action, order.seen.step) {
         Effect::Seen
+    } else if order.action == RolloutAction::PromoteFull
+        && known.aborted.is_some()
+        && !known.promoting_full
+    {
+        // An abort that was there before is cleared by the promotion itself.
+        Effect::TakenBack("an abort took the full promotion back".into())
     } else {
         Effect::NotYet
     }

@@ -41,17 +41,11 @@ pub fn lane(world: &World, lane: &Lane, now: Timestamp) -> Value {
         .release()
         .and_then(|id| world.decision(id, &lane.environment));
     let live = lane.live.as_ref().and_then(|id| world.release(id));
-    let weight = match &lane.place {
-        Place::Canary { weight, .. } => Some(weight.get()),
-        Place::Live => Some(100),
-        Place::Pipeline { .. }
-        | Place::RunFailed
-        | Place::Built
-        | Place::Approval { .. }
-        | Place::Aborted
-        | Place::Degraded
-        | Place::Unknown { .. } => None,
-    };
+    // The share of the shown release, as far as it is in the environment at all.
+    let rollout = world
+        .rollouts
+        .get(&lane.target)
+        .filter(|_| lane.place.is_in_environment());
     json!({
         "service": lane.service.as_str(),
         "environment": lane.environment.as_str(),
@@ -60,7 +54,9 @@ pub fn lane(world: &World, lane: &Lane, now: Timestamp) -> Value {
         "version": release.map(|release| release.label.as_str()),
         "parts": release.map(|release| parts(release)),
         "stage": lane.place.word(),
-        "weight": weight,
+        "weight": rollout.map(|rollout| rollout.weight_actual.get()),
+        "weight_wanted": rollout.map(|rollout| rollout.weight_wanted.get()),
+        "weight_by": rollout.map(|rollout| if rollout.weight_is_pod_ratio { "pods" } else { "requests" }),
         "held": matches!(lane.place, Place::Canary { held: true, .. }),
         "decision": decision.map(|decision| decision.word.text()),
         "reasons": decision.map(|decision| decision.reasons().map(words::finding).collect::<Vec<_>>()),

@@ -46,9 +46,19 @@ pub fn label<'a>(world: &'a World, lane: &Lane) -> &'a str {
 /// Where a release stands, with the fact that matters there.
 pub fn place(place: &Place) -> String {
     match place {
-        Place::Canary { weight, held, .. } => {
+        Place::Canary {
+            weight,
+            wanted,
+            held,
+            ..
+        } => {
             let held = if *held { ", held" } else { "" };
-            format!("{} at {weight}{held}", place.word())
+            let wanted = if weight == wanted {
+                String::new()
+            } else {
+                format!(", wanted {wanted}")
+            };
+            format!("{} at {weight}{wanted}{held}", place.word())
         }
         Place::Approval { environment } => format!("approve {environment}"),
         Place::Unknown { why } => format!("unknown: {why}"),

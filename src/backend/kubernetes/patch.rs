@@ -72,7 +72,15 @@ fn rollout(order: &RolloutOrder, has_status: bool) -> Draft {
         ),
         RolloutAction::PromoteFull if has_status => Draft::AfterReading(PROMOTE_READS),
         RolloutAction::PromoteFull => status(Vec::new(), json!({ "promoteFull": true })),
-        RolloutAction::Abort => status(vec![set("/status/abort", true)], json!({ "abort": true })),
+        // A full promotion under way clears an abort, within a quarter of a
+        // second: it is taken back by the same request.
+        RolloutAction::Abort => status(
+            vec![
+                set("/status/abort", true),
+                set("/status/promoteFull", false),
+            ],
+            json!({ "abort": true, "promoteFull": false }),
+        ),
         RolloutAction::Retry => {
             status(vec![set("/status/abort", false)], json!({ "abort": false }))
         }

@@ -54,8 +54,12 @@ pub(super) fn rollout(
     };
     let pause = phase::pause(object, current_step);
     let (phase, message) = phase::phase(object);
-    let available = current.map_or(0, |revision| u64::from(revision.pods.available));
-    let shares = weights::shares(object, available);
+    let serving = |revision: &Revision| u64::from(revision.pods.available);
+    let serving = (!revisions.is_empty()).then(|| weights::Serving {
+        wanted: current.map_or(0, serving),
+        all: revisions.iter().map(serving).sum(),
+    });
+    let shares = weights::shares(object, serving);
     let images = match images(&spec.template) {
         // With a workload reference the template is somewhere else.
         none if none.is_empty() => current
@@ -346,6 +350,24 @@ mod tests {
         let fact = rollout(&BackendId::new("prod"), &object, &[&stable, &canary], &[]);
         assert_eq!(fact.substate, Substate::ScalingUp);
         assert_eq!(fact.weight_actual.get(), 0);
+    }
+
+    #[test]
+    fn a_full_promotion_shows_the_pods_that_serve_beside_what_is_wanted() {
+        let object = ranker(&json!({
+            "observedGeneration": "3", "phase": "Progressing", "promoteFull": true,
+            "currentPodHash": "b", "stableRS": "a", "currentStepIndex": 3,
+            // Written before the sets had moved on.
+            "replicas": 10, "updatedReplicas": 1, "availableReplicas": 10,
+        }));
+        let of = |canary: i64, stable: i64| {
+            let (stable, canary) = (set("a", "2", stable, stable), set("b", "3", 9, canary));
+            let fact = rollout(&BackendId::new("prod"), &object, &[&stable, &canary], &[]);
+            (fact.weight_wanted.get(), fact.weight_actual.get())
+        };
+        assert_eq!(of(0, 10), (100, 0));
+        assert_eq!(of(5, 6), (100, 45));
+        assert_eq!(of(10, 0), (100, 100));
     }
 
     #[test]

@@ -1,5 +1,9 @@
-//! How much traffic the canary should have and has, as the upstream client
-//! reckons it, as a share of the largest weight.
+//! How much traffic the canary should have and has, as a share of the largest
+//! weight.
+//!
+//! The upstream client calls everything past the last step 100 %, so a full
+//! promotion shows all traffic on pods that are still to come. Here the share
+//! is what is there: pods that serve, or the weight the provider was given.
 
 use crate::{
     backend::kubernetes::wire::{self, int_or_string},
@@ -37,11 +41,43 @@ pub(super) fn current_index(rollout: &wire::Rollout) -> Option<usize> {
     (index < steps.len()).then_some(index)
 }
 
-/// The shares of a Rollout whose wanted revision has `available` pods.
-pub(super) fn shares(rollout: &wire::Rollout, available: u64) -> Shares {
+/// Pods that serve, counted over the ReplicaSets seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Serving {
+    /// Those of the wanted revision.
+    pub(super) wanted: u64,
+    /// Those of all revisions.
+    pub(super) all: u64,
+}
+
+impl Serving {
+    /// What the object itself tells, where its ReplicaSets are hidden from us.
+    fn told(rollout: &wire::Rollout) -> Self {
+        let all = u64::from(wire::count(rollout.status.available_replicas));
+        let updated = u64::from(wire::count(rollout.status.updated_replicas));
+        Self {
+            wanted: if is_promoted(rollout) {
+                all
+            } else {
+                updated.min(all)
+            },
+            all,
+        }
+    }
+}
+
+/// Whether the wanted revision is the one users were given for good.
+fn is_promoted(rollout: &wire::Rollout) -> bool {
+    let status = &rollout.status;
+    status.current_pod_hash.is_some() && status.current_pod_hash == status.stable_rs
+}
+
+/// The shares of a Rollout; `serving` is absent where no ReplicaSet is seen.
+pub(super) fn shares(rollout: &wire::Rollout, serving: Option<Serving>) -> Shares {
     let Some(canary) = &rollout.spec.strategy.canary else {
         return switched(rollout);
     };
+    let serving = serving.unwrap_or_else(|| Serving::told(rollout));
     let most = most(canary);
     let aborted = rollout.status.abort == Some(true);
     let index = current_index(rollout);
@@ -51,21 +87,26 @@ pub(super) fn shares(rollout: &wire::Rollout, available: u64) -> Shares {
         Some(index) => set_weight(canary, index),
     };
     let weights = rollout.status.canary.weights.as_ref();
-    let total = u64::from(wire::count(rollout.status.available_replicas));
-    let actual = match index {
-        // All steps done. Not so when aborted: traffic is back on stable then.
-        None if !aborted => most,
-        _ if total == 0 => 0,
-        _ if canary.traffic_routing.is_some() => weights
+    let is_routed = canary.traffic_routing.is_some();
+    let actual = if is_promoted(rollout) && (is_routed || serving.all == 0) {
+        // There is no other revision that could get any.
+        most
+    } else if serving.all == 0 {
+        0
+    } else if is_routed {
+        weights
             .and_then(|weights| weights.canary.weight)
             .and_then(|weight| u64::try_from(weight).ok())
-            .unwrap_or(wanted),
-        _ => (available * most).checked_div(total).unwrap_or(0),
+            .unwrap_or(wanted)
+    } else {
+        (serving.wanted * most)
+            .checked_div(serving.all)
+            .unwrap_or(0)
     };
     Shares {
         wanted: Weight::share(wanted, most),
         actual: Weight::share(actual, most),
-        is_pod_ratio: canary.traffic_routing.is_none(),
+        is_pod_ratio: !is_routed,
         verified: weights.and_then(|weights| weights.verified),
     }
 }
@@ -124,7 +165,11 @@ mod tests {
     /// Expected values worked out by hand from the upstream rules.
     #[track_caller]
     fn check(status: &Value, routing: &Value, available: u64, wanted: u8, actual: u8) {
-        let shares = shares(&rollout(status, routing), available);
+        let serving = Serving {
+            wanted: available,
+            all: status["availableReplicas"].as_u64().unwrap_or(0),
+        };
+        let shares = shares(&rollout(status, routing), Some(serving));
         assert_eq!((shares.wanted.get(), shares.actual.get()), (wanted, actual));
         assert_eq!(shares.is_pod_ratio, routing.is_null());
     }
@@ -138,22 +183,59 @@ mod tests {
     }
 
     #[test]
-    fn past_the_last_step_everything_is_on_the_wanted_revision() {
-        check(
-            &json!({"currentStepIndex": 5, "availableReplicas": 10}),
-            &Value::Null,
-            10,
-            100,
-            100,
-        );
-        check(&json!({"availableReplicas": 10}), &Value::Null, 3, 100, 100);
+    fn past_the_last_step_everything_is_wanted_and_what_serves_is_shown() {
+        let status = |stable: &str, available: u64| {
+            json!({
+                "currentStepIndex": 5, "availableReplicas": available,
+                "currentPodHash": "b", "stableRS": stable, "promoteFull": stable != "b",
+            })
+        };
+        // A full promotion that has just begun, then one in the midst of it.
+        check(&status("a", 10), &Value::Null, 0, 100, 0);
+        check(&status("a", 11), &Value::Null, 5, 100, 45);
+        check(&status("a", 10), &Value::Null, 10, 100, 100);
+        // Promoted; an old pod is still to go.
+        check(&status("b", 11), &Value::Null, 10, 100, 90);
+        check(&status("b", 10), &Value::Null, 10, 100, 100);
+        // Nothing serves, and there is nobody else who could.
+        check(&status("b", 0), &Value::Null, 0, 100, 100);
+        check(&json!({"availableReplicas": 10}), &Value::Null, 3, 100, 30);
+    }
+
+    #[test]
+    fn a_routed_promotion_shows_the_weight_the_provider_was_given() {
+        let routing = json!({"nginx": {}});
+        let status = |stable: &str, weight: u64| {
+            json!({
+                "currentStepIndex": 5, "availableReplicas": 14,
+                "currentPodHash": "b", "stableRS": stable,
+                "canary": {"weights": {"canary": {"weight": weight}}},
+            })
+        };
+        check(&status("a", 40), &routing, 4, 100, 40);
+        // Promoted: its traffic is called stable now, and the canary has none.
+        check(&status("b", 0), &routing, 10, 100, 100);
+    }
+
+    #[test]
+    fn without_replica_sets_in_sight_the_object_own_counts_have_to_do() {
+        let of = |status: &Value| shares(&rollout(status, &Value::Null), None).actual.get();
+        let moving = json!({
+            "currentStepIndex": 5, "availableReplicas": 10, "updatedReplicas": 3,
+            "currentPodHash": "b", "stableRS": "a",
+        });
+        assert_eq!(of(&moving), 30);
+        let live = json!({
+            "currentStepIndex": 5, "availableReplicas": 10, "updatedReplicas": 10,
+            "currentPodHash": "b", "stableRS": "b",
+        });
+        assert_eq!(of(&live), 100);
     }
 
     #[test]
     fn an_abort_wants_nothing_and_shows_what_is_left() {
         let status = json!({"currentStepIndex": 0, "abort": true, "availableReplicas": 8});
         check(&status, &Value::Null, 2, 0, 25);
-        // Upstream would show 100 % here, because there is no current step.
         let stepless = json!({"abort": true, "availableReplicas": 10});
         check(&stepless, &Value::Null, 0, 0, 0);
     }
@@ -166,7 +248,7 @@ mod tests {
         });
         check(&status, &Value::Null, 2, 60, 28);
         check(&status, &json!({"nginx": {}}), 2, 60, 40);
-        let told = shares(&rollout(&status, &json!({"nginx": {}})), 2);
+        let told = shares(&rollout(&status, &json!({"nginx": {}})), None);
         assert_eq!(told.verified, Some(false));
     }
 

@@ -6,7 +6,7 @@
 
 use crate::{
     domain::{
-        action::{RolloutAction, Subject},
+        action::{Order, RolloutAction, Subject},
         id::Version,
         rollout::{Revision, Role, Rollout},
         text::Clean,
@@ -16,7 +16,7 @@ use crate::{
         plan::{Class, Plan, PlanStep},
         propose::{
             Scene, fact,
-            rollout::{abort_effect, standing},
+            rollout::{abort_steps, standing},
             rollout_step, version_of,
         },
         release::Release,
@@ -202,11 +202,8 @@ fn traffic_steps(
                 "how",
                 "abort: the spec stays, so nothing outside the cluster undoes it",
             ));
-            return vec![rollout_step(
-                rollout,
-                RolloutAction::Abort,
-                abort_effect(rollout),
-            )];
+            abort_steps(scene, rollout, plan);
+            return std::mem::take(&mut plan.steps);
         }
     }
     plan.facts.push(fact(
@@ -238,20 +235,39 @@ fn traffic_steps(
             name_of(scene, chosen)
         ),
     ));
-    if rollout.has_canary() && rollout.rollback_window.is_none() && !to_stable {
-        let mut full = rollout_step(
+    if rollout.has_canary() && rollout.held {
+        // Not before: what is on its way must not go on meanwhile.
+        steps.push(afterwards(
             rollout,
+            chosen,
+            RolloutAction::Resume,
+            "the hold is undone, so that pods can move",
+        ));
+    }
+    if rollout.has_canary() && rollout.rollback_window.is_none() && !to_stable {
+        steps.push(afterwards(
+            rollout,
+            chosen,
             RolloutAction::PromoteFull,
             "all traffic moves at once, without steps",
-        );
-        if let crate::domain::action::Order::Rollout(order) = &mut full.order {
-            // By then the wanted revision is the one undone to.
-            order.seen.pod_hash = Some(chosen.hash.clone());
-            order.seen.step = None;
-        }
-        steps.push(full);
+        ));
     }
     steps
+}
+
+/// A step for when the wanted revision is the one undone to.
+fn afterwards(
+    rollout: &Rollout,
+    chosen: &Revision,
+    action: RolloutAction,
+    effect: &'static str,
+) -> PlanStep {
+    let mut step = rollout_step(rollout, action, effect);
+    if let Order::Rollout(order) = &mut step.order {
+        order.seen.pod_hash = Some(chosen.hash.clone());
+        order.seen.step = None;
+    }
+    step
 }
 
 /// The champion alias goes back only if it points to what users are leaving.

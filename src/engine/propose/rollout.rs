@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        action::{RolloutAction, Subject},
+        action::{ActionKind, RolloutAction, Subject},
         rollout::{Rollout, RolloutStep, Strategy, short_duration},
         text::Clean,
     },
@@ -65,24 +65,56 @@ pub(super) fn abort(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     plan.facts.extend(standing(rollout));
     plan.facts.push(fact(
         "stays",
-        "the spec is unchanged: `T` starts the same revision again",
+        "the revision in the spec is unchanged: `T` starts it again",
     ));
+    abort_steps(scene, rollout, &mut plan);
+    plan.undo = Some(Verb::Retry);
+    Ok(plan)
+}
+
+/// The steps of an abort. The controller moves no pods while held, so a hold
+/// ends right after: without that the canary's pods would go on serving.
+pub(super) fn abort_steps(scene: &Scene<'_>, rollout: &Rollout, plan: &mut Plan) {
     plan.steps.push(rollout_step(
         rollout,
         RolloutAction::Abort,
         abort_effect(rollout),
     ));
-    plan.undo = Some(Verb::Retry);
-    Ok(plan)
+    if !rollout.held {
+        return;
+    }
+    let resume = rollout_step(
+        rollout,
+        RolloutAction::Resume,
+        "the hold is undone, so that pods can move",
+    );
+    // A brake that may not do all of it still does what it may.
+    let permit = scene
+        .world
+        .permit(&plan.subject, ActionKind::Resume, scene.now);
+    if permit.is_some_and(|permit| !permit.allowed) {
+        plan.warnings.push(
+            "held, and the hold may not be undone by you: pods stay as they are until somebody \
+             does"
+                .into(),
+        );
+    } else {
+        plan.steps.push(resume);
+    }
 }
 
-pub(super) fn abort_effect(rollout: &Rollout) -> Clean {
+fn abort_effect(rollout: &Rollout) -> Clean {
     let stable = rollout.stable().map_or_else(
         || "the stable revision".to_owned(),
         |revision| label(revision.images.first(), &revision.hash),
     );
+    let instead = if rollout.promoting_full {
+        "the full promotion is taken back; "
+    } else {
+        ""
+    };
     Clean::from(format!(
-        "traffic goes from {} to 0: everyone on {stable}",
+        "{instead}traffic goes from {} to 0: everyone on {stable}",
         rollout.weight_actual
     ))
 }
@@ -332,6 +364,21 @@ fn remaining_judges(rollout: &Rollout) -> Option<String> {
         .map(RolloutStep::label)
 }
 
+/// The share it has and, where that is another one, the share it is to have.
+fn share(rollout: &Rollout) -> String {
+    let (actual, wanted) = (rollout.weight_actual, rollout.weight_wanted);
+    let by = if rollout.weight_is_pod_ratio {
+        " by pods"
+    } else {
+        ""
+    };
+    if actual == wanted {
+        format!("{actual} of traffic{by}")
+    } else {
+        format!("{actual} of traffic{by} (wanted: {wanted})")
+    }
+}
+
 /// Where it stands, for the sheet.
 pub(super) fn standing(rollout: &Rollout) -> Vec<(Clean, Clean)> {
     let mut facts = Vec::new();
@@ -339,9 +386,9 @@ pub(super) fn standing(rollout: &Rollout) -> Vec<(Clean, Clean)> {
         facts.push(fact(
             "from",
             Clean::from(format!(
-                "{}  {} of traffic, pods {}/{} ready",
+                "{}  {}, pods {}/{} ready",
                 label(current.images.first(), &current.hash),
-                rollout.weight_actual,
+                share(rollout),
                 current.pods.ready,
                 current.pods.desired
             )),

@@ -40,7 +40,10 @@ fn abort_takes_two_keys() {
     let mut cockpit = at("recsys-ranker", "prod-eu");
     assert!(sent(&cockpit.keys("B")).is_none());
     let effects = letter(&mut cockpit);
-    assert_eq!(kinds(sent(&effects).unwrap()), [ActionKind::Abort]);
+    assert_eq!(
+        kinds(sent(&effects).unwrap()),
+        [ActionKind::Abort, ActionKind::Resume]
+    );
     assert!(cockpit.state.sheet().is_none());
 }
 
@@ -49,7 +52,10 @@ fn roll_back_takes_two_keys_also_where_only_brakes_act() {
     let mut cockpit = Cockpit::new(world(), (120, 40)).at("recsys-ranker", "prod-eu");
     cockpit.keys("R");
     let effects = letter(&mut cockpit);
-    assert_eq!(kinds(sent(&effects).unwrap()), [ActionKind::Abort]);
+    assert_eq!(
+        kinds(sent(&effects).unwrap()),
+        [ActionKind::Abort, ActionKind::Resume]
+    );
 }
 
 #[test]

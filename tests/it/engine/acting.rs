@@ -10,6 +10,7 @@ use gonogo::{
         permit::Permit,
         pipeline::{Outcome, Phase, RunStatus},
         policy::GateRule,
+        quantity::Weight,
         rollout::{GitOps, Rollout, RolloutPhase, RolloutStep},
         verdict::Word,
     },
@@ -25,7 +26,7 @@ use gonogo::{
 
 use crate::support::build::{
     accuracy_gate, aliases, answer, approval, at, canary, catalog, event, lane, latency_gate, live,
-    measure, model_run, registry, rollout, run, runs, target, version, world,
+    measure, model_run, registry, revision, rollout, run, runs, target, version, world,
 };
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
@@ -262,6 +263,80 @@ fn pods_that_load_the_alias_get_it_first_on_the_way_back() {
             ActionKind::SetAlias,
             ActionKind::Abort
         ]
+    );
+}
+
+#[test]
+fn an_abort_of_a_held_canary_ends_the_hold_so_that_its_pods_go() {
+    let mut held = at_pause();
+    held.held = true;
+    for verb in [Verb::Abort, Verb::RollBack] {
+        let plan = yes(&scene(200.0, held.clone()), verb);
+        assert_eq!(
+            kinds(&plan)[..2],
+            [ActionKind::Abort, ActionKind::Resume],
+            "{verb:?}"
+        );
+        assert_eq!(
+            cleared(&scene(200.0, held.clone()), &plan, Mode::Brake),
+            Ok(())
+        );
+    }
+    let denied = Fact::Permit(Permit {
+        subject: Subject::Rollout(target()),
+        kind: ActionKind::Resume,
+        allowed: false,
+        why: "may not patch rollouts".into(),
+        until: at(160),
+    });
+    let mut world = scene(200.0, held);
+    reduce(&mut world, &answer("prod", "permits", 100, vec![denied]));
+    let plan = yes(&world, Verb::Abort);
+    assert_eq!(kinds(&plan), [ActionKind::Abort]);
+    assert!(plan.warnings[0].contains("pods stay"), "{plan:?}");
+    assert_eq!(cleared(&world, &plan, Mode::Brake), Ok(()));
+}
+
+#[test]
+fn an_earlier_revision_of_a_held_rollout_is_wanted_before_the_hold_ends() {
+    let mut held = live("r/ranker:1111111");
+    held.held = true;
+    held.revisions.push(revision(
+        0,
+        "older",
+        "r/ranker:9f3c2ab",
+        gonogo::domain::rollout::Role::Old,
+    ));
+    let plan = yes(&scene(200.0, held), Verb::RollBack);
+    assert_eq!(
+        kinds(&plan)[..3],
+        [
+            ActionKind::Undo,
+            ActionKind::Resume,
+            ActionKind::PromoteFull
+        ]
+    );
+    for step in &plan.steps[1..3] {
+        assert!(
+            matches!(&step.order, Order::Rollout(order) if order.seen.pod_hash.as_deref() == Some("older"))
+        );
+    }
+}
+
+#[test]
+fn a_sheet_says_what_serves_and_what_is_wanted() {
+    let mut promoting = at_pause();
+    promoting.promoting_full = true;
+    promoting.pause = None;
+    promoting.weight_wanted = Weight::FULL;
+    promoting.weight_actual = Weight::percent(45);
+    let plan = yes(&scene(200.0, promoting), Verb::Abort);
+    assert!(plan.facts.iter().any(|(label, text)| {
+        *label == "from" && text.contains("45 % of traffic by pods (wanted: 100 %)")
+    }));
+    assert_eq!(
+        plan.steps[0].effect,
+        "the full promotion is taken back; traffic goes from 45 % to 0: everyone on 9f3c2ab"
     );
 }
 
@@ -690,6 +765,28 @@ fn stored_is_not_done_an_abort_counts_when_the_controller_acted() {
 }
 
 #[test]
+fn a_promotion_that_an_abort_took_back_is_over_and_one_that_clears_an_abort_is_not() {
+    let world = scene(200.0, at_pause());
+    let order = yes(&world, Verb::Promote).steps[0].order.clone();
+    let aborted = Rollout {
+        aborted: Some(Some(at(104))),
+        phase: RolloutPhase::Degraded,
+        version: Some(121),
+        ..at_pause()
+    };
+    let clearing = Rollout {
+        promoting_full: true,
+        ..aborted.clone()
+    };
+    for (of, over) in [(aborted, true), (clearing, false)] {
+        let mut world = scene(200.0, at_pause());
+        reduce(&mut world, &rollout(106, of));
+        let seen = effect(&world, &order, at(105), Some(120));
+        assert_eq!(matches!(seen, Effect::TakenBack(_)), over, "{seen:?}");
+    }
+}
+
+#[test]
 fn another_object_of_the_same_name_proves_nothing() {
     let mut world = scene(200.0, at_pause());
     reduce(
@@ -741,7 +838,7 @@ fn registry_trap_3_an_alias_somebody_else_moved_is_reported_and_not_fought() {
         let said = match effect(&after, &order, at(105), None) {
             Effect::Seen => "seen",
             Effect::NotYet => "not yet",
-            Effect::Moved(_) => "moved",
+            Effect::Moved(_) | Effect::TakenBack(_) => "moved",
         };
         assert_eq!(said, expected, "champion points to v{points_to}");
     }

@@ -123,6 +123,32 @@ async fn an_abort_sends_traffic_back_and_a_retry_begins_again() {
 }
 
 #[tokio::test]
+async fn an_abort_stops_a_full_promotion_in_the_midst_of_it() {
+    let (plane, seen) = Plane::paused().await;
+    let bench = plane.bench();
+    let stable = plane.status("stableRS");
+    bench
+        .send(&give(RolloutAction::PromoteFull, seen))
+        .await
+        .unwrap();
+    plane
+        .reach(|object| {
+            object["status"]["promoteFull"] == true && object["status"]["updatedReplicas"] == 2
+        })
+        .await;
+    bench
+        .send(&give(RolloutAction::Abort, plane.seen()))
+        .await
+        .unwrap();
+    plane.until("Degraded").await;
+    plane
+        .reach(|object| object["status"]["updatedReplicas"].as_u64().unwrap_or(0) == 0)
+        .await;
+    assert_eq!(plane.status("stableRS"), stable);
+    assert_ne!(plane.status("currentPodHash"), stable);
+}
+
+#[tokio::test]
 async fn promoting_to_full_skips_the_rest() {
     let (plane, seen) = Plane::paused().await;
     plane

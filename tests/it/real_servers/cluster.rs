@@ -238,6 +238,36 @@ async fn cluster_orders_have_their_effect_on_the_real_controller() {
 }
 
 #[tokio::test]
+async fn cluster_an_abort_stops_a_full_promotion_in_the_midst_of_it() {
+    let Some(plane) = Plane::named("braked").await else {
+        return;
+    };
+    let kind = TargetKind::Rollout;
+    let steps = json!({"canary": {"maxSurge": 1, "maxUnavailable": 0, "steps": [
+        {"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}},
+    ]}});
+    plane.create(kind, "ranker", steps).await;
+    let mut ranker = Steered::new(&plane, kind, "ranker").await;
+    ranker.reach(live).await;
+    let stable = ranker.now.stable_hash.clone();
+    plane.set_image(kind, "ranker", "v2").await;
+    ranker.reach(paused_at(1)).await;
+    ranker.give(RolloutAction::PromoteFull).await;
+    let (now, _) = ranker
+        .running
+        .until(|rollout| rollout.promoting_full && (50..100).contains(&rollout.weight_actual.get()))
+        .await;
+    assert_eq!(now.weight_wanted.get(), 100);
+    ranker.now = now;
+    ranker.give(RolloutAction::Abort).await;
+    ranker
+        .reach(|rollout| rollout.substate == Substate::Aborted && rollout.weight_actual.get() == 0)
+        .await;
+    assert_eq!(ranker.now.stable_hash, stable);
+    assert!(!ranker.now.promoting_full);
+}
+
+#[tokio::test]
 async fn cluster_an_inconclusive_analysis_is_passed_by_a_skip_and_measured_again_by_continue() {
     let Some(plane) = Plane::named("analysis").await else {
         return;

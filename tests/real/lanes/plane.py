@@ -36,6 +36,24 @@ def lane(bench):
         act(manager, PATH, status(abort=True), lambda seen: phase(seen) == "Degraded" and seen["status"].get("abort"))
         act(manager, PATH, status(abort=False), lambda seen: paused_at(seen, 1))
         act(manager, PATH, status(promoteFull=True), lambda seen: phase(seen) == "Healthy")
+    with bench.check("a full promotion under way clears an abort, unless the abort takes it back"):
+        act(manager, PATH, image("v3"), lambda seen: paused_at(seen, 1))
+        promoting(manager, PATH)
+        act_now(manager, PATH, status(abort=True), lambda seen: phase(seen) == "Healthy" and not seen["status"].get("abort"))
+        act(manager, PATH, image("v4"), lambda seen: paused_at(seen, 1))
+        promoting(manager, PATH)
+        stable = manager.get(PATH)["status"]["stableRS"]
+        act_now(manager, PATH, status(abort=True, promoteFull=False), lambda seen: phase(seen) == "Degraded")
+        seen = manager.until(PATH, "no canary", 40, lambda seen: not seen["status"].get("updatedReplicas"))
+        same((seen["status"]["stableRS"], phase(seen)), (stable, "Degraded"), "stable revision and phase")
+    with bench.check("an abort of a held canary moves its pods only once the hold ends"):
+        act(manager, PATH, status(abort=False), lambda seen: paused_at(seen, 1))
+        act(manager, PATH, spec(paused=True), lambda seen: observed(seen) and seen["status"].get("message") == "manually paused")
+        act(manager, PATH, status(abort=True), lambda seen: phase(seen) == "Degraded" and seen["status"].get("abort"))
+        same(manager.settled(PATH)["status"].get("updatedReplicas"), 1, "pods of the canary while held")
+        act(manager, PATH, spec(paused=False), lambda seen: not seen["status"].get("updatedReplicas"))
+        act(manager, PATH, status(abort=False), lambda seen: paused_at(seen, 1))
+        act(manager, PATH, status(promoteFull=True), lambda seen: phase(seen) == "Healthy")
     with bench.check("a Deployment rolls and is held"):
         path = f"{DEPLOYMENT_PATH}/lane-web"
         plane.admin.create(DEPLOYMENT_PATH, deployment("lane-web"))
@@ -140,9 +158,19 @@ def status(**fields):
     return lambda api, path: api.merge_patch(f"{path}/status", {"status": fields})
 
 
+def promoting(api, path):
+    """Starts a full promotion and waits until it is in the midst of moving pods."""
+    act(api, path, status(promoteFull=True), lambda seen: seen["status"].get("promoteFull") and seen["status"].get("updatedReplicas") == 2)
+
+
 def act(api, path, send, effect):
     """Sends when the object is quiet; nudges once when the controller has not noticed."""
     api.settled(path)
+    return act_now(api, path, send, effect)
+
+
+def act_now(api, path, send, effect):
+    """Sends at once, as a brake is; nudges once when the controller has not noticed."""
     answer = send(api, path)
     same(answer.status, 200, "status of the patch")
     nudge_at = time.monotonic() + 3

@@ -66,7 +66,10 @@ fn brakes_test_the_object_and_the_revision_but_never_the_step() {
         RolloutAction::Abort,
         "/status",
         false,
-        &json!([{"op": "add", "path": "/status/abort", "value": true}]),
+        &json!([
+            {"op": "add", "path": "/status/abort", "value": true},
+            {"op": "add", "path": "/status/promoteFull", "value": false},
+        ]),
     );
 }
 
@@ -142,7 +145,10 @@ fn cluster_trap_7_status_goes_to_status_and_spec_to_the_object() {
 #[test]
 fn without_a_status_part_the_object_is_merged_into() {
     for (action, status) in [
-        (RolloutAction::Abort, json!({"abort": true})),
+        (
+            RolloutAction::Abort,
+            json!({"abort": true, "promoteFull": false}),
+        ),
         (RolloutAction::Retry, json!({"abort": false})),
         (RolloutAction::PromoteFull, json!({"promoteFull": true})),
         (RolloutAction::Continue, json!({"pauseConditions": null})),
@@ -256,7 +262,8 @@ fn the_command_to_paste_does_the_same() {
         "KUBECTL patch rollouts.argoproj.io ranker --subresource=status --type=json -p \
          '[{\"op\":\"test\",\"path\":\"/metadata/uid\",\"value\":\"u-1\"},\
          {\"op\":\"test\",\"path\":\"/status/currentPodHash\",\"value\":\"7d9f\"},\
-         {\"op\":\"add\",\"path\":\"/status/abort\",\"value\":true}]'",
+         {\"op\":\"add\",\"path\":\"/status/abort\",\"value\":true},\
+         {\"op\":\"add\",\"path\":\"/status/promoteFull\",\"value\":false}]'",
     );
     check_command(
         TargetKind::Deployment,

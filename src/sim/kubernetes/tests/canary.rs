@@ -117,6 +117,53 @@ fn row_f_full_promotion_skips_the_rest() {
     assert!(!rollout.has("/status/promoteFull"));
 }
 
+/// In the midst of a full promotion, five of ten pods moved.
+fn promoting() -> Lab {
+    let lab = at_the_pause();
+    lab.patch_status(&json!({"promoteFull": true}));
+    lab.until(|rollout| rollout.count("/status/updatedReplicas") == 5);
+    lab
+}
+
+#[test]
+fn an_abort_alone_is_cleared_by_a_full_promotion_under_way() {
+    let lab = promoting();
+    let promoted = lab.status().text("/currentPodHash").to_owned();
+    lab.patch_status(&json!({"abort": true}));
+    let rollout = lab.until_phase("Healthy");
+    assert_eq!(rollout.text("/status/stableRS"), promoted);
+    assert!(!rollout.has("/status/abort"));
+}
+
+#[test]
+fn an_abort_that_takes_the_full_promotion_back_sends_everyone_to_stable() {
+    let lab = promoting();
+    let stable = lab.status().text("/stableRS").to_owned();
+    lab.patch_status(&json!({"abort": true, "promoteFull": false}));
+    let rollout = lab.until_phase("Degraded");
+    assert_eq!(rollout.count("/status/currentStepIndex"), 0);
+    lab.seconds(10);
+    let status = lab.status();
+    assert_eq!(status.text("/stableRS"), stable);
+    assert_eq!(status.count("/updatedReplicas"), 0);
+    assert_eq!(status.count("/availableReplicas"), 10);
+}
+
+#[test]
+fn an_abort_of_a_held_canary_moves_no_pods_until_the_hold_ends() {
+    let lab = promoting();
+    lab.patch_spec(&json!({"paused": true}));
+    lab.until(|rollout| rollout.text("/status/message") == "manually paused");
+    lab.patch_status(&json!({"abort": true, "promoteFull": false}));
+    lab.until_phase("Degraded");
+    lab.seconds(5);
+    assert!(lab.status().count("/updatedReplicas") >= 5);
+    lab.patch_spec(&json!({"paused": false}));
+    lab.seconds(10);
+    assert_eq!(lab.status().count("/updatedReplicas"), 0);
+    assert_eq!(lab.status().text("/phase"), "Degraded");
+}
+
 #[test]
 fn row_p_skipping_a_step_goes_on_from_the_next() {
     let lab = at_the_pause();

@@ -321,7 +321,7 @@ fn cell(scene: &Scene<'_>, lane: &Lane, name: &str, width: usize) -> Line {
         }
         "stage" => Line::plain(lane.place.word()),
         "gates" => strip::strip(scene.decision_of(lane)),
-        "canary" => canary(lane, width),
+        "canary" => canary(scene, lane, width),
         "waits" => waits(lane, scene.now),
         "owner" => {
             let actor = scene
@@ -337,11 +337,12 @@ fn cell(scene: &Scene<'_>, lane: &Lane, name: &str, width: usize) -> Line {
     }
 }
 
-fn canary(lane: &Lane, width: usize) -> Line {
-    let (percent, role) = match &lane.place {
-        Place::Canary { weight, .. } => (weight.get(), Role::Canary),
-        Place::Live => (100, Role::Good),
-        Place::Aborted => (0, Role::Dim),
+/// The share the shown release has, by pods or requests as the controller moves them.
+fn canary(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
+    let role = match &lane.place {
+        Place::Canary { .. } => Role::Canary,
+        Place::Live => Role::Good,
+        Place::Aborted => Role::Dim,
         Place::Pipeline { .. }
         | Place::RunFailed
         | Place::Built
@@ -349,6 +350,8 @@ fn canary(lane: &Lane, width: usize) -> Line {
         | Place::Degraded
         | Place::Unknown { .. } => return Line::new(),
     };
+    let rollout = scene.world.rollouts.get(&lane.target);
+    let percent = rollout.map_or(0, |rollout| rollout.weight_actual.get());
     let bar = bar::share(percent, width.saturating_sub(4), role);
     Line::plain(format!("{percent:>3} ")).join(bar)
 }

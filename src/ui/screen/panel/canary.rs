@@ -74,13 +74,13 @@ pub fn traffic(rollout: &Rollout, width: usize) -> Line {
             format!("{} ", text::fit(&name, 14))
         }
     };
+    let (wanted, actual) = (rollout.weight_wanted, rollout.weight_actual);
     if rollout.is_fully_promoted() {
         return Line::dim("traffic  ")
             .with(Role::Good, format!("live {}", named(rollout.current())))
-            .join(bar::share(100, cells, Role::Good))
-            .with(Role::Good, " 100 %");
+            .join(bar::share(actual.get(), cells, Role::Good))
+            .with(Role::Good, format!(" {actual}"));
     }
-    let (wanted, actual) = (rollout.weight_wanted, rollout.weight_actual);
     let stable = Weight::FULL.get() - actual.get();
     let mut line = Line::dim("traffic  ")
         .with(Role::Canary, format!("canary {actual} "))
