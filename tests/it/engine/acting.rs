@@ -287,6 +287,7 @@ fn an_abort_of_a_held_canary_ends_the_hold_so_that_its_pods_go() {
         kind: ActionKind::Resume,
         allowed: false,
         why: "may not patch rollouts".into(),
+        seen_at: at(100),
         until: at(160),
     });
     let mut world = scene(200.0, held);
