@@ -45,14 +45,14 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn gather(world: &'a World, service: &ServiceSpec) -> Self {
+    fn gather(world: &'a World, service: &'a ServiceSpec) -> Self {
         let mut runs: BTreeMap<Commit, Vec<&Known<Run>>> = BTreeMap::new();
-        for run in world.runs.values() {
-            let ours = service.run.as_ref() == Some(&run.pipeline)
-                && service
-                    .branch
-                    .as_ref()
-                    .is_none_or(|branch| *branch == run.branch);
+        let all = service.run.iter().flat_map(|run| world.runs_of(run));
+        for run in all {
+            let ours = service
+                .branch
+                .as_ref()
+                .is_none_or(|branch| *branch == run.branch);
             if let (true, Some(commit)) = (ours, Commit::parse(&run.head_sha)) {
                 runs.entry(commit).or_default().push(run);
             }

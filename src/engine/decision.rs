@@ -12,7 +12,10 @@ use crate::{
         text::Clean,
         verdict::{Decision, Finding, Verdict, Word},
     },
-    engine::{gate, world::World},
+    engine::{
+        gate,
+        world::{DecisionId, World},
+    },
 };
 
 /// Judges the release each lane of a service shows.
@@ -24,13 +27,34 @@ pub fn judge_service(world: &mut World, service: &ServiceSpec, now: Timestamp) {
     for place in &service.places {
         made.extend(judge(world, service, place, &policy, now));
     }
-    let decisions = Arc::make_mut(&mut world.decisions);
     for decision in made {
-        decisions.insert(
-            (decision.release.clone(), decision.environment.clone()),
-            Arc::new(decision),
-        );
+        keep(world, decision);
     }
+}
+
+fn keep(world: &mut World, decision: Decision) {
+    let id = (decision.release.clone(), decision.environment.clone());
+    forget_due(world, &id);
+    for at in due(&decision) {
+        world.falls_due.insert((at, id.clone()), ());
+    }
+    world.decisions.insert(id, Arc::new(decision));
+}
+
+/// Takes a decision out of what falls due.
+pub(super) fn forget_due(world: &mut World, id: &DecisionId) {
+    let Some(decision) = world.decisions.get(id).cloned() else {
+        return;
+    };
+    for at in due(&decision) {
+        world.falls_due.remove(&(at, id.clone()));
+    }
+}
+
+/// The instants at which age alone changes a finding.
+fn due(decision: &Decision) -> impl Iterator<Item = Timestamp> {
+    let findings = decision.findings.iter();
+    findings.filter_map(|finding| finding.changes_at)
 }
 
 /// Judges what one lane shows; `None` when it shows no release.

@@ -197,7 +197,11 @@ fn approval(world: &World, release: &Release) -> Option<FlowStage> {
         };
         return Some(stage("approve", state, waiting.environment.clone()));
     }
-    let review = world.reviews.iter().find(|(id, _)| id.run == *run)?.1;
+    let (_, review) = world
+        .reviews
+        .from_where(&|id| id.run < *run)
+        .next()
+        .filter(|(id, _)| id.run == *run)?;
     let state = match review.answer {
         crate::domain::approval::Answer::Approved => FlowState::Done,
         crate::domain::approval::Answer::Rejected => FlowState::Failed,

@@ -153,21 +153,12 @@ pub enum WaitsFor {
 
 /// Recomputes the rows of one service.
 pub fn place(world: &mut World, service: &ServiceSpec, now: Timestamp) {
-    let rows: Vec<(LaneId, Lane)> = service
-        .places
-        .iter()
-        .map(|spec| {
-            (
-                (service.name.clone(), spec.environment.clone()),
-                row(world, service, spec, now),
-            )
-        })
-        .collect();
-    let same = rows
-        .iter()
-        .all(|(id, lane)| world.lanes.get(id) == Some(lane));
-    if !same {
-        Arc::make_mut(&mut world.lanes).extend(rows);
+    for spec in &service.places {
+        let id: LaneId = (service.name.clone(), spec.environment.clone());
+        let lane = row(world, service, spec, now);
+        if world.lanes.get(&id) != Some(&lane) {
+            world.lanes.insert(id, lane);
+        }
     }
 }
 
@@ -258,9 +249,8 @@ fn coming(
     eligible: impl Fn(&Release) -> bool,
 ) -> Option<Arc<Release>> {
     world
-        .releases
-        .values()
-        .filter(|release| release.service == service.name && release.run.value().is_some())
+        .releases_of(&service.name)
+        .filter(|release| release.run.value().is_some())
         .filter(|release| {
             newest_known.is_none_or(|known| release.created_at.is_some_and(|at| known < at))
         })

@@ -5,6 +5,7 @@
 //! session played twice decides the same twice.
 
 pub mod clear;
+pub mod concern;
 pub mod correlate;
 pub mod decision;
 pub mod flow;
@@ -15,6 +16,7 @@ pub mod propose;
 pub mod queue;
 pub mod reduce;
 pub mod release;
+pub mod shared;
 pub mod standing;
 pub mod verify;
 pub mod world;

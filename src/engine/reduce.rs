@@ -21,10 +21,11 @@ use crate::{
         text::Clean,
     },
     engine::{
+        concern::Concerns,
         correlate, decision, lane,
         world::{
-            HeldFull, KEPT, Known, Message, MessageWeight, PlanRecord, RECENT, StepRecord,
-            StepState, Table, Trouble, World,
+            DecisionId, HeldFull, KEPT, Known, Message, MessageWeight, PlanRecord, RECENT,
+            StepRecord, StepState, Table, Told, Trouble, World,
         },
     },
 };
@@ -48,22 +49,18 @@ pub fn reduce(world: &mut World, observation: &Observation) {
 /// Draws conclusions for every service whose facts changed: releases, lanes,
 /// decisions. Returns the next instant at which age alone changes a verdict.
 pub fn settle(world: &mut World, now: Timestamp) -> Option<Timestamp> {
-    let due: Vec<ServiceName> = world
-        .decisions
-        .values()
-        .filter(|decision| {
-            decision
-                .findings
-                .iter()
-                .any(|finding| finding.changes_at.is_some_and(|at| at <= now))
-        })
-        .filter_map(|decision| {
-            world
-                .release(&decision.release)
-                .map(|release| release.service.clone())
-        })
+    let due: Vec<DecisionId> = world
+        .falls_due
+        .keys()
+        .take_while(|(at, _)| *at <= now)
+        .map(|(_, decision)| decision.clone())
         .collect();
-    world.dirty.extend(due);
+    for id in due {
+        // Judged anew, it says itself when it falls due next.
+        decision::forget_due(world, &id);
+        let service = world.release(&id.0).map(|release| release.service.clone());
+        world.dirty.extend(service);
+    }
     for service in std::mem::take(&mut world.dirty) {
         let Some(spec) = world.catalog.services.get(&service).cloned() else {
             continue;
@@ -72,17 +69,13 @@ pub fn settle(world: &mut World, now: Timestamp) -> Option<Timestamp> {
         lane::place(world, &spec, now);
         decision::judge_service(world, &spec, now);
     }
-    world
-        .decisions
-        .values()
-        .flat_map(|decision| &decision.findings)
-        .filter_map(|finding| finding.changes_at)
-        .filter(|at| now < *at)
-        .min()
+    let mut to_come = world.falls_due.keys().map(|(at, _)| *at);
+    to_come.find(|at| now < *at)
 }
 
 fn take_catalog(world: &mut World, catalog: &Arc<Catalog>) {
     world.dirty.extend(catalog.services.keys().cloned());
+    world.concerns = Arc::new(Concerns::of(catalog));
     world.catalog = Arc::clone(catalog);
 }
 
@@ -100,12 +93,8 @@ fn take_batch(world: &mut World, batch: &Batch) {
     if is_first && present.is_empty() {
         touch_backend(world, backend, true);
     }
-    touch(world, is_first, |service| {
-        let places = &service.places;
-        places
-            .iter()
-            .any(|place| batch.scope.is_around(&place.target))
-    });
+    let concerns = Arc::clone(&world.concerns);
+    touch(world, is_first, concerns.around(&batch.scope));
     for key in &batch.gone {
         remove(world, key, batch);
     }
@@ -119,7 +108,7 @@ fn take_batch(world: &mut World, batch: &Batch) {
 /// An answer is a sign of life, and heals the trouble its scope was in. Says
 /// whether it is the first of its scope.
 fn heal(world: &mut World, scope: &Scope, basis: Basis, at: Timestamp) -> bool {
-    let state = world.scopes.entry(scope.clone()).or_default();
+    let state = world.scopes.entry(scope);
     let is_first = state.proved_at.is_none();
     state.proved_at = state.proved_at.max(Some(at));
     if let Basis::Asked(asked) = basis {
@@ -131,17 +120,17 @@ fn heal(world: &mut World, scope: &Scope, basis: Basis, at: Timestamp) -> bool {
         .is_some_and(|trouble| trouble.last < at);
     if healed {
         state.trouble = None;
+        world.troubled.remove(scope);
     }
     let still = world
-        .scopes
-        .range(Scope::new(&scope.backend, "")..)
-        .take_while(|(other, _)| other.backend == scope.backend)
-        .find_map(|(_, state)| state.trouble.clone());
+        .troubled_of(&scope.backend)
+        .find_map(|scope| world.scopes.get(scope)?.trouble.clone());
     let backend = world.backends.entry(scope.backend.clone()).or_default();
     backend.answered_at = backend.answered_at.max(Some(at));
-    let was_troubled = backend.trouble.is_some();
+    let before = backend.trouble.as_ref().map(|trouble| trouble.kind);
+    let after = still.as_ref().map(|trouble| trouble.kind);
     backend.trouble = still;
-    if was_troubled && backend.trouble.is_none() {
+    if before.is_some() && after.is_none() {
         world.say(Message {
             at,
             weight: MessageWeight::Note,
@@ -149,44 +138,18 @@ fn heal(world: &mut World, scope: &Scope, basis: Basis, at: Timestamp) -> bool {
             text: "answers again".into(),
         });
     }
-    touch_backend(world, &scope.backend, healed);
+    touch_backend(world, &scope.backend, healed || before != after);
     is_first
 }
 
 /// Services that depend on a backend are judged anew when it fails or heals.
 fn touch_backend(world: &mut World, backend: &BackendId, changed: bool) {
-    if !changed {
-        return;
-    }
-    let touched: Vec<ServiceName> = world
-        .catalog
-        .services
-        .values()
-        .filter(|service| {
-            service
-                .run
-                .as_ref()
-                .is_some_and(|run| run.backend == *backend)
-                || service
-                    .model
-                    .as_ref()
-                    .is_some_and(|model| model.model.backend == *backend)
-                || service
-                    .places
-                    .iter()
-                    .any(|place| place.target.backend == *backend)
-                || service
-                    .metrics
-                    .iter()
-                    .any(|metric| metric.backend == *backend)
-        })
-        .map(|service| service.name.clone())
-        .collect();
-    world.dirty.extend(touched);
+    let concerns = Arc::clone(&world.concerns);
+    touch(world, changed, concerns.backend(backend));
 }
 
 fn take_failure(world: &mut World, failure: &Failure) {
-    let scope = world.scopes.entry(failure.scope.clone()).or_default();
+    let scope = world.scopes.entry(&failure.scope);
     if scope.proved_at.is_some_and(|proved| failure.at < proved) {
         return;
     }
@@ -213,11 +176,12 @@ fn take_failure(world: &mut World, failure: &Failure) {
         retry_at: failure.retry_at,
     };
     scope.trouble = Some(trouble.clone());
+    world.troubled.insert(failure.scope.clone(), ());
     let backend = world
         .backends
         .entry(failure.scope.backend.clone())
         .or_default();
-    backend.trouble = Some(trouble);
+    let before = backend.trouble.replace(trouble).map(|before| before.kind);
     if fresh {
         world.say(Message {
             at: failure.at,
@@ -229,7 +193,8 @@ fn take_failure(world: &mut World, failure: &Failure) {
             )),
         });
     }
-    touch_backend(world, &failure.scope.backend, fresh);
+    let is_another = fresh || before != Some(failure.kind);
+    touch_backend(world, &failure.scope.backend, is_another);
 }
 
 /// Puts a belief into a table unless a newer one is there; says whether its value changed.
@@ -255,79 +220,97 @@ fn put<K: Clone + Ord, V: PartialEq + Clone>(
         at: batch.at,
         changed_at,
     };
-    table.edit().insert(key, known);
+    table.insert(key, known);
     changed
 }
 
-fn touch(
-    world: &mut World,
-    changed: bool,
-    concerned: impl Fn(&crate::domain::catalog::ServiceSpec) -> bool,
-) {
-    if !changed {
-        return;
+/// The same, and remembers that this scope told it.
+fn tell<K: Clone + Ord, V: PartialEq + Clone>(
+    (table, told): (&mut Table<K, V>, &mut Told),
+    key: &K,
+    name: &Key,
+    value: &V,
+    batch: &Batch,
+) -> bool {
+    let before = table.get(key).map(|known| known.scope.clone());
+    let changed = put(table, key.clone(), value, batch);
+    let after = table.get(key).map(|known| &known.scope);
+    if before.as_ref() != after {
+        if let Some(before) = before {
+            told.remove(&(before, name.clone()));
+        }
+        told.extend(after.map(|after| ((after.clone(), name.clone()), ())));
     }
-    let touched: Vec<ServiceName> = world
-        .catalog
-        .services
-        .values()
-        .filter(|service| concerned(service))
-        .map(|service| service.name.clone())
-        .collect();
-    world.dirty.extend(touched);
+    changed
+}
+
+/// These are to be concluded about anew, if something changed.
+fn touch(world: &mut World, changed: bool, concerned: &[ServiceName]) {
+    if changed {
+        world.dirty.extend(concerned.iter().cloned());
+    }
 }
 
 fn take_fact(world: &mut World, batch: &Batch, backend: &BackendId, fact: &Fact) -> Option<Key> {
+    let concerns = Arc::clone(&world.concerns);
+    let told = &mut world.told;
     match fact {
         Fact::Run(run) => {
-            let changed = put(&mut world.runs, run.id.clone(), run, batch);
-            touch(world, changed, |service| {
-                service.run.as_ref() == Some(&run.pipeline)
-            });
-            Some(Key::Run(run.id.clone()))
+            let key = Key::Run(run.id.clone());
+            let changed = tell((&mut world.runs, told), &run.id, &key, run, batch);
+            touch(world, changed, concerns.pipeline(&run.pipeline));
+            Some(key)
         }
         Fact::Job(job) => {
-            let changed = put(&mut world.jobs, job.id.clone(), job, batch);
-            touch_run(world, changed, &job.id.run);
-            Some(Key::Job(job.id.clone()))
+            let key = Key::Job(job.id.clone());
+            let changed = tell((&mut world.jobs, told), &job.id, &key, job, batch);
+            touch(world, changed, concerns.run(&job.id.run));
+            Some(key)
         }
         Fact::Approval(approval) => {
-            let changed = put(&mut world.approvals, approval.id.clone(), approval, batch);
-            touch_run(world, changed, &approval.id.run);
-            Some(Key::Approval(approval.id.clone()))
+            let key = Key::Approval(approval.id.clone());
+            let changed = tell(
+                (&mut world.approvals, told),
+                &approval.id,
+                &key,
+                approval,
+                batch,
+            );
+            touch(world, changed, concerns.run(&approval.id.run));
+            Some(key)
         }
         Fact::Review(review) => {
             let changed = put(&mut world.reviews, review.id.clone(), review, batch);
-            touch_run(world, changed, &review.id.run);
+            touch(world, changed, concerns.run(&review.id.run));
             None
         }
         Fact::Model(model) => {
-            let changed = put(&mut world.models, model.id.clone(), model, batch);
-            touch_model(world, changed, &model.id);
-            Some(Key::Model(model.id.clone()))
+            let key = Key::Model(model.id.clone());
+            let changed = tell((&mut world.models, told), &model.id, &key, model, batch);
+            touch(world, changed, concerns.model(&model.id));
+            Some(key)
         }
         Fact::Version(version) => {
-            let key = (version.model.clone(), version.version);
-            let changed = put(&mut world.versions, key, version, batch);
-            touch_model(world, changed, &version.model);
-            Some(Key::Version(version.model.clone(), version.version))
+            let id = (version.model.clone(), version.version);
+            let key = Key::Version(version.model.clone(), version.version);
+            let changed = tell((&mut world.versions, told), &id, &key, version, batch);
+            touch(world, changed, concerns.model(&version.model));
+            Some(key)
         }
         Fact::ModelRun(run) => {
-            let key = (run.model.clone(), run.version);
-            let changed = put(&mut world.model_runs, key, run, batch);
-            touch_model(world, changed, &run.model);
-            Some(Key::ModelRun(run.model.clone(), run.version))
+            let id = (run.model.clone(), run.version);
+            let key = Key::ModelRun(run.model.clone(), run.version);
+            let changed = tell((&mut world.model_runs, told), &id, &key, run, batch);
+            touch(world, changed, concerns.model(&run.model));
+            Some(key)
         }
         Fact::Rollout(rollout) => Some(take_rollout(world, batch, rollout)),
         Fact::Measure(measure) => Some(take_measure(world, batch, measure)),
         Fact::Series(series) => {
-            put(
-                &mut world.series,
-                (series.metric.clone(), series.arm),
-                series,
-                batch,
-            );
-            Some(Key::Series(series.metric.clone(), series.arm))
+            let id = (series.metric.clone(), series.arm);
+            let key = Key::Series(series.metric.clone(), series.arm);
+            tell((&mut world.series, told), &id, &key, series, batch);
+            Some(key)
         }
         Fact::Permit(permit) => {
             take_permit(world, permit);
@@ -348,25 +331,8 @@ fn take_fact(world: &mut World, batch: &Batch, backend: &BackendId, fact: &Fact)
     }
 }
 
-fn touch_run(world: &mut World, changed: bool, run: &crate::domain::id::RunId) {
-    touch(world, changed, |service| {
-        service
-            .run
-            .as_ref()
-            .is_some_and(|pipeline| pipeline.backend == run.backend && pipeline.repo == run.repo)
-    });
-}
-
-fn touch_model(world: &mut World, changed: bool, model: &crate::domain::id::ModelId) {
-    touch(world, changed, |service| {
-        service
-            .model
-            .as_ref()
-            .is_some_and(|spec| spec.model == *model)
-    });
-}
-
 fn take_rollout(world: &mut World, batch: &Batch, rollout: &Rollout) -> Key {
+    let key = Key::Rollout(rollout.id.clone());
     // A watch event may overtake the answer to an older question.
     let older = world.rollouts.get(&rollout.id).is_some_and(|known| {
         known.uid == rollout.uid
@@ -376,27 +342,22 @@ fn take_rollout(world: &mut World, batch: &Batch, rollout: &Rollout) -> Key {
                 .is_some_and(|(known, told)| told < known)
     });
     if older {
-        return Key::Rollout(rollout.id.clone());
+        return key;
     }
-    let changed = put(&mut world.rollouts, rollout.id.clone(), rollout, batch);
-    touch(world, changed, |service| {
-        service
-            .places
-            .iter()
-            .any(|place| place.target == rollout.id)
-    });
+    let tables = (&mut world.rollouts, &mut world.told);
+    let changed = tell(tables, &rollout.id, &key, rollout, batch);
+    let concerns = Arc::clone(&world.concerns);
+    touch(world, changed, concerns.target(&rollout.id));
     if let (true, Some(hash)) = (rollout.is_fully_promoted(), &rollout.current_hash) {
         remember_full(world, rollout, hash, batch.at);
     }
-    Key::Rollout(rollout.id.clone())
+    key
 }
 
 /// Remembers which revision held all traffic, and until when: the best target
 /// for a roll back.
 fn remember_full(world: &mut World, rollout: &Rollout, hash: &Clean, at: Timestamp) {
-    let history = Arc::make_mut(&mut world.held_full)
-        .entry(rollout.id.clone())
-        .or_default();
+    let history = world.held_full.entry(&rollout.id);
     match history.last_mut() {
         Some(last) if last.hash == *hash => last.until = last.until.max(at),
         Some(_) | None => {
@@ -413,12 +374,12 @@ fn remember_full(world: &mut World, rollout: &Rollout, hash: &Clean, at: Timesta
 }
 
 fn take_measure(world: &mut World, batch: &Batch, measure: &Measure) -> Key {
-    let key: (MetricId, Arm) = (measure.metric.clone(), measure.arm);
-    let changed = put(&mut world.measures, key.clone(), measure, batch);
-    touch(world, changed, |service| {
-        service.name == measure.metric.service
-    });
-    let recent = Arc::make_mut(&mut world.recent).entry(key).or_default();
+    let id: (MetricId, Arm) = (measure.metric.clone(), measure.arm);
+    let key = Key::Measure(measure.metric.clone(), measure.arm);
+    let tables = (&mut world.measures, &mut world.told);
+    let changed = tell(tables, &id, &key, measure, batch);
+    touch_measured(world, changed, &measure.metric);
+    let recent = Arc::make_mut(world.recent.entry(&id));
     // One value per instant: asking more often adds no evidence.
     let place = recent.partition_point(|older| older.at < measure.at);
     if recent.get(place).is_none_or(|same| same.at != measure.at) {
@@ -427,7 +388,13 @@ fn take_measure(world: &mut World, batch: &Batch, measure: &Measure) -> Key {
     while recent.len() > RECENT {
         recent.pop_front();
     }
-    Key::Measure(measure.metric.clone(), measure.arm)
+    key
+}
+
+fn touch_measured(world: &mut World, changed: bool, metric: &MetricId) {
+    if world.catalog.services.contains_key(&metric.service) {
+        touch(world, changed, std::slice::from_ref(&metric.service));
+    }
 }
 
 fn take_permit(world: &mut World, permit: &Permit) {
@@ -437,82 +404,75 @@ fn take_permit(world: &mut World, permit: &Permit) {
         .get(&key)
         .is_none_or(|old| old.seen_at <= permit.seen_at);
     if newer {
-        Arc::make_mut(&mut world.permits).insert(key, permit.clone());
+        world.permits.insert(key, permit.clone());
     }
 }
 
 /// What a complete answer left out of its scope.
 fn omitted(world: &World, scope: &Scope, present: &BTreeSet<Key>) -> Vec<Key> {
-    fn of<K, V>(table: &Table<K, V>, scope: &Scope, key: impl Fn(&K) -> Key) -> Vec<Key> {
-        table
-            .iter()
-            .filter(|(_, known)| known.scope == *scope)
-            .map(|(id, _)| key(id))
-            .collect()
-    }
-    let mut keys = of(&world.runs, scope, |id| Key::Run(id.clone()));
-    keys.extend(of(&world.jobs, scope, |id| Key::Job(id.clone())));
-    keys.extend(of(&world.approvals, scope, |id| Key::Approval(id.clone())));
-    keys.extend(of(&world.models, scope, |id| Key::Model(id.clone())));
-    keys.extend(of(&world.versions, scope, |(model, version)| {
-        Key::Version(model.clone(), *version)
-    }));
-    keys.extend(of(&world.model_runs, scope, |(model, version)| {
-        Key::ModelRun(model.clone(), *version)
-    }));
-    keys.extend(of(&world.rollouts, scope, |id| Key::Rollout(id.clone())));
-    keys.extend(of(&world.measures, scope, |(metric, arm)| {
-        Key::Measure(metric.clone(), *arm)
-    }));
-    keys.extend(of(&world.series, scope, |(metric, arm)| {
-        Key::Series(metric.clone(), *arm)
-    }));
-    keys.retain(|key| !present.contains(key));
-    keys
+    world
+        .told_by(scope)
+        .filter(|key| !present.contains(key))
+        .cloned()
+        .collect()
 }
 
+/// Takes back what a batch knows to be gone, unless something newer is known.
 fn remove(world: &mut World, key: &Key, batch: &Batch) {
-    fn take<K: Clone + Ord, V>(table: &mut Table<K, V>, key: &K, batch: &Batch) -> bool {
-        let stale = table.get(key).is_some_and(|known| known.at <= batch.at);
-        stale && table.edit().remove(key).is_some()
+    fn take<K: Clone + Ord, V>(
+        (table, told): (&mut Table<K, V>, &mut Told),
+        id: &K,
+        key: &Key,
+        batch: &Batch,
+    ) -> bool {
+        let scope = match table.get(id) {
+            Some(known) if known.at <= batch.at => known.scope.clone(),
+            Some(_) | None => return false,
+        };
+        told.remove(&(scope, key.clone()));
+        table.remove(id).is_some()
     }
+    let concerns = Arc::clone(&world.concerns);
+    let told = &mut world.told;
     match key {
         Key::Run(id) => {
-            let gone = take(&mut world.runs, id, batch);
-            touch_run(world, gone, id);
+            let gone = take((&mut world.runs, told), id, key, batch);
+            touch(world, gone, concerns.run(id));
         }
         Key::Job(id) => {
-            let gone = take(&mut world.jobs, id, batch);
-            touch_run(world, gone, &id.run);
+            let gone = take((&mut world.jobs, told), id, key, batch);
+            touch(world, gone, concerns.run(&id.run));
         }
         Key::Approval(id) => {
-            let gone = take(&mut world.approvals, id, batch);
-            touch_run(world, gone, &id.run);
+            let gone = take((&mut world.approvals, told), id, key, batch);
+            touch(world, gone, concerns.run(&id.run));
         }
         Key::Model(id) => {
-            let gone = take(&mut world.models, id, batch);
-            touch_model(world, gone, id);
+            let gone = take((&mut world.models, told), id, key, batch);
+            touch(world, gone, concerns.model(id));
         }
         Key::Version(model, version) => {
-            let gone = take(&mut world.versions, &(model.clone(), *version), batch);
-            touch_model(world, gone, model);
+            let id = (model.clone(), *version);
+            let gone = take((&mut world.versions, told), &id, key, batch);
+            touch(world, gone, concerns.model(model));
         }
         Key::ModelRun(model, version) => {
-            let gone = take(&mut world.model_runs, &(model.clone(), *version), batch);
-            touch_model(world, gone, model);
+            let id = (model.clone(), *version);
+            let gone = take((&mut world.model_runs, told), &id, key, batch);
+            touch(world, gone, concerns.model(model));
         }
         Key::Rollout(id) => {
-            let gone = take(&mut world.rollouts, id, batch);
-            touch(world, gone, |service| {
-                service.places.iter().any(|place| place.target == *id)
-            });
+            let gone = take((&mut world.rollouts, told), id, key, batch);
+            touch(world, gone, concerns.target(id));
         }
         Key::Measure(metric, arm) => {
-            let gone = take(&mut world.measures, &(metric.clone(), *arm), batch);
-            touch(world, gone, |service| service.name == metric.service);
+            let id = (metric.clone(), *arm);
+            let gone = take((&mut world.measures, told), &id, key, batch);
+            touch_measured(world, gone, metric);
         }
         Key::Series(metric, arm) => {
-            take(&mut world.series, &(metric.clone(), *arm), batch);
+            let id = (metric.clone(), *arm);
+            take((&mut world.series, told), &id, key, batch);
         }
     }
 }

@@ -150,9 +150,8 @@ fn approval_effect(world: &World, order: &ApprovalOrder, returned_at: Timestamp)
 fn run_effect(world: &World, order: &RunOrder, returned_at: Timestamp) -> Effect {
     let Some(id) = &order.run else {
         // A dispatch: any run of the pipeline that was made after the send.
-        let started = world.runs.values().any(|run| {
-            run.pipeline == order.pipeline
-                && run.event == "workflow_dispatch"
+        let started = world.runs_of(&order.pipeline).any(|run| {
+            run.event == "workflow_dispatch"
                 && proves(run, returned_at, |_| false)
                 && run
                     .created_at

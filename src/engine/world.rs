@@ -15,12 +15,12 @@ use crate::{
         backend::{Budget, ErrorKind, Server},
         catalog::Catalog,
         id::{
-            ApprovalId, BackendId, EnvironmentName, JobId, ModelId, PlanId, ReleaseId, RunId,
-            ServiceName, TargetId, Version,
+            ApprovalId, BackendId, EnvironmentName, JobId, ModelId, PipelineId, PlanId, ReleaseId,
+            RunId, ServiceName, TargetId, Version,
         },
         measure::{Arm, Measure, MetricId, Series},
         model::{ModelRun, ModelVersion, RegisteredModel},
-        observation::{ActionOutcome, Basis, PlanStart, Scope},
+        observation::{ActionOutcome, Basis, Key, PlanStart, Scope},
         permit::{Identity, Permit},
         pipeline::{Job, Run},
         rollout::Rollout,
@@ -28,8 +28,10 @@ use crate::{
         verdict::Decision,
     },
     engine::{
+        concern::Concerns,
         lane::Lane,
         release::{Anchor, Release},
+        shared::SharedMap,
     },
 };
 
@@ -39,22 +41,36 @@ pub const RECENT: usize = 64;
 pub const KEPT: usize = 500;
 
 /// Recent instant values of each metric and arm, oldest first.
-pub type Recent = BTreeMap<(MetricId, Arm), VecDeque<Arc<Measure>>>;
+pub type Recent = SharedMap<(MetricId, Arm), Arc<VecDeque<Arc<Measure>>>>;
+/// A table of beliefs.
+pub type Table<K, V> = SharedMap<K, Known<V>>;
 /// Service and environment: one row of the fleet.
 pub type LaneId = (ServiceName, EnvironmentName);
 
+/// What each scope told and has not taken back: the tables by scope.
+pub type Told = SharedMap<(Scope, Key), ()>;
+/// What one decision is about.
+pub type DecisionId = (ReleaseId, EnvironmentName);
+
 /// Everything believed. Cloning copies pointers; only what a batch touches is
-/// copied for real.
+/// copied for real, and nothing that happens to one release costs more because
+/// there are others.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     /// Counts published worlds.
     pub revision: u64,
     /// The configuration in force.
     pub catalog: Arc<Catalog>,
+    /// Which services a fact concerns, by that configuration.
+    pub concerns: Arc<Concerns>,
     /// How each backend is doing.
     pub backends: BTreeMap<BackendId, BackendState>,
     /// Last proof and last failure of each scope.
-    pub scopes: BTreeMap<Scope, ScopeState>,
+    pub scopes: SharedMap<Scope, ScopeState>,
+    /// Scopes whose last failure no later answer has healed.
+    pub troubled: SharedMap<Scope, ()>,
+    /// What each scope told and has not taken back.
+    pub told: Told,
     /// Runs.
     pub runs: Table<RunId, Run>,
     /// Jobs.
@@ -74,55 +90,35 @@ pub struct World {
     /// Newest instant values.
     pub measures: Table<(MetricId, Arm), Measure>,
     /// Recent instant values, oldest first, one per distinct instant.
-    pub recent: Arc<Recent>,
+    pub recent: Recent,
     /// Values over time.
     pub series: Table<(MetricId, Arm), Series>,
     /// What may be done.
-    pub permits: Arc<BTreeMap<(Subject, ActionKind), Permit>>,
+    pub permits: SharedMap<(Subject, ActionKind), Permit>,
     /// Who we are, per backend.
     pub identities: BTreeMap<BackendId, Identity>,
     /// Revisions seen holding all traffic, oldest first, per rollout.
-    pub held_full: Arc<BTreeMap<TargetId, Vec<HeldFull>>>,
+    pub held_full: SharedMap<TargetId, Vec<HeldFull>>,
     /// Releases.
-    pub releases: Arc<BTreeMap<ReleaseId, Arc<Release>>>,
+    pub releases: SharedMap<ReleaseId, Arc<Release>>,
     /// Which release each anchor belongs to; ids stay for ever.
-    pub minted: Arc<BTreeMap<(ServiceName, Anchor), ReleaseId>>,
+    pub minted: SharedMap<(ServiceName, Anchor), ReleaseId>,
+    /// The rank of the id minted last; never goes back.
+    pub last_rank: u64,
     /// Ids that turned out to name a release already known by another.
-    pub merged: Arc<BTreeMap<ReleaseId, ReleaseId>>,
+    pub merged: SharedMap<ReleaseId, ReleaseId>,
     /// One row per service and environment.
-    pub lanes: Arc<BTreeMap<LaneId, Lane>>,
+    pub lanes: SharedMap<LaneId, Lane>,
     /// Decisions.
-    pub decisions: Arc<BTreeMap<(ReleaseId, EnvironmentName), Arc<Decision>>>,
+    pub decisions: SharedMap<DecisionId, Arc<Decision>>,
+    /// When age alone changes a decision's findings, soonest first.
+    pub falls_due: SharedMap<(Timestamp, DecisionId), ()>,
     /// Plans of ours, running and ended.
     pub plans: Arc<BTreeMap<PlanId, PlanRecord>>,
     /// What people should know, oldest first.
     pub messages: Arc<VecDeque<Message>>,
     /// Services whose facts changed since they were last judged.
     pub dirty: BTreeSet<ServiceName>,
-}
-
-/// A table of beliefs; copied only when written.
-#[derive(Clone, Debug)]
-pub struct Table<K, V>(Arc<BTreeMap<K, Known<V>>>);
-
-impl<K, V> Default for Table<K, V> {
-    fn default() -> Self {
-        Self(Arc::new(BTreeMap::new()))
-    }
-}
-
-impl<K, V> Deref for Table<K, V> {
-    type Target = BTreeMap<K, Known<V>>;
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<K: Clone + Ord, V> Table<K, V> {
-    /// The table to write to.
-    pub fn edit(&mut self) -> &mut BTreeMap<K, Known<V>> {
-        Arc::make_mut(&mut self.0)
-    }
 }
 
 /// One belief.
@@ -356,6 +352,23 @@ impl World {
         }
     }
 
+    /// What a scope told and has not taken back.
+    pub fn told_by<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Key> {
+        self.told
+            .from_where(&|(of, _)| of < scope)
+            .map(|((of, key), ())| (of, key))
+            .take_while(move |(of, _)| *of == scope)
+            .map(|(_, key)| key)
+    }
+
+    /// The scopes of a backend that are in trouble.
+    pub fn troubled_of<'a>(&'a self, backend: &'a BackendId) -> impl Iterator<Item = &'a Scope> {
+        self.troubled
+            .from_where(&|scope| scope.backend < *backend)
+            .map(|(scope, ())| scope)
+            .take_while(move |scope| scope.backend == *backend)
+    }
+
     /// The release an id names, also under an id it once had.
     pub fn release(&self, id: &ReleaseId) -> Option<&Arc<Release>> {
         self.releases.get(self.merged.get(id).unwrap_or(id))
@@ -378,15 +391,35 @@ impl World {
             .filter(|permit| now < permit.until)
     }
 
+    /// The releases of a service.
+    pub fn releases_of<'a>(
+        &'a self,
+        service: &'a ServiceName,
+    ) -> impl Iterator<Item = &'a Arc<Release>> {
+        // Ids begin with the service they were minted for.
+        let begins = format!("{service}@");
+        self.releases
+            .from_where(&|id| id.as_str() < begins.as_str())
+            .take_while(move |(id, _)| id.as_str().starts_with(&begins))
+            .map(|(_, release)| release)
+            // `a@b` may be a service too, beside `a`.
+            .filter(move |release| release.service == *service)
+    }
+
+    /// The runs of a pipeline, in the order of their ids.
+    pub fn runs_of<'a>(&'a self, pipeline: &'a PipelineId) -> impl Iterator<Item = &'a Known<Run>> {
+        self.runs
+            .from_where(&|id| (&id.backend, &id.repo) < (&pipeline.backend, &pipeline.repo))
+            .take_while(|(id, _)| (&id.backend, &id.repo) == (&pipeline.backend, &pipeline.repo))
+            .map(|(_, run)| run)
+            .filter(|run| run.pipeline == *pipeline)
+    }
+
     /// Jobs of a run, its newest attempt only, in the order they were listed.
     pub fn jobs_of(&self, run: &RunId) -> Vec<&Known<Job>> {
-        let first = JobId {
-            run: run.clone(),
-            id: 0,
-        };
         let all: Vec<&Known<Job>> = self
             .jobs
-            .range(first..)
+            .from_where(&|id| id.run < *run)
             .take_while(|(id, _)| id.run == *run)
             .map(|(_, job)| job)
             .collect();
@@ -398,12 +431,8 @@ impl World {
 
     /// Gates of a run that wait for a person.
     pub fn approvals_of(&self, run: &RunId) -> Vec<&Known<PendingApproval>> {
-        let first = ApprovalId {
-            run: run.clone(),
-            environment: 0,
-        };
         self.approvals
-            .range(first..)
+            .from_where(&|id| id.run < *run)
             .take_while(|(id, _)| id.run == *run)
             .map(|(_, approval)| approval)
             .collect()

@@ -67,10 +67,9 @@ pub(super) fn versions(world: &World, service: &ServiceSpec) -> BTreeMap<Version
     let Some(spec) = &service.model else {
         return BTreeMap::new();
     };
-    let first = (spec.model.clone(), Version(0));
     let ours = world
         .versions
-        .range(first..)
+        .from_where(&|(model, _)| *model < spec.model)
         .take_while(|((model, _), _)| *model == spec.model);
     ours.map(|((model, version), known)| {
         let run = world.model_runs.get(&(model.clone(), *version));
@@ -100,9 +99,7 @@ pub(super) fn versions(world: &World, service: &ServiceSpec) -> BTreeMap<Version
 fn run_named(world: &World, service: &ServiceSpec, link: &str) -> Option<RunId> {
     let pipeline = service.run.as_ref()?;
     world
-        .runs
-        .values()
-        .filter(|run| run.pipeline == *pipeline)
+        .runs_of(pipeline)
         .find(|run| {
             let id = run.id.id.to_string();
             run.url == *link

@@ -137,21 +137,20 @@ impl<'a> Names<'a> {
                 }),
             ));
         }
-        let releases = Arc::make_mut(&mut self.world.releases);
-        let unchanged = |id: &ReleaseId, release: &Arc<Release>| {
-            releases.get(id).is_some_and(|old| old == release)
-        };
-        let same = kept.iter().all(|(id, release)| unchanged(id, release))
-            && releases
-                .values()
-                .filter(|release| release.service == service.name)
-                .count()
-                == kept.len();
-        if same {
-            return;
+        let gone: Vec<ReleaseId> = self
+            .world
+            .releases_of(&service.name)
+            .filter(|release| !self.claimed.contains(&release.id))
+            .map(|release| release.id.clone())
+            .collect();
+        for id in gone {
+            self.world.releases.remove(&id);
         }
-        releases.retain(|_, release| release.service != service.name);
-        releases.extend(kept);
+        for (id, release) in kept {
+            if self.world.releases.get(&id) != Some(&release) {
+                self.world.releases.insert(id, release);
+            }
+        }
     }
 
     /// The id of a draft: the oldest its anchors have, or a new one. Younger
@@ -173,42 +172,44 @@ impl<'a> Names<'a> {
             .cloned()
             .unwrap_or_else(|| self.mint(service, draft));
         for younger in known.iter().skip(1) {
-            let merged = Arc::make_mut(&mut self.world.merged);
-            for target in merged.values_mut().filter(|target| *target == younger) {
-                *target = id.clone();
-            }
-            merged.insert(younger.clone(), id.clone());
+            self.merge(service, younger, &id);
         }
-        let news: Vec<_> = draft
-            .anchors
-            .iter()
-            .map(key)
-            .filter(|key| self.world.minted.get(key) != Some(&id))
-            .collect();
-        if !news.is_empty() {
-            let minted = Arc::make_mut(&mut self.world.minted);
-            minted.extend(news.into_iter().map(|key| (key, id.clone())));
+        for key in draft.anchors.iter().map(key) {
+            if self.world.minted.get(&key) != Some(&id) {
+                self.world.minted.insert(key, id.clone());
+            }
         }
         self.claimed.insert(id.clone());
         id
     }
 
-    fn mint(&self, service: &ServiceSpec, draft: &Draft) -> ReleaseId {
-        let rank = self
-            .world
-            .minted
-            .values()
-            .filter_map(|id| id.as_str().rsplit('~').next()?.parse::<u64>().ok())
-            .max();
+    /// From now on `younger`, and what was merged into it, name `id`.
+    fn merge(&mut self, service: &ServiceSpec, younger: &ReleaseId, id: &ReleaseId) {
+        // Ids begin with their service, and only ids of one service are merged.
+        let begins = format!("{}@", service.name);
+        let merged = &mut self.world.merged;
+        let passed_on: Vec<ReleaseId> = merged
+            .from_where(&|id| id.as_str() < begins.as_str())
+            .take_while(|(id, _)| id.as_str().starts_with(&begins))
+            .filter(|(_, target)| *target == younger)
+            .map(|(id, _)| id.clone())
+            .collect();
+        merged.extend(
+            passed_on
+                .into_iter()
+                .chain([younger.clone()])
+                .map(|of| (of, id.clone())),
+        );
+    }
+
+    fn mint(&mut self, service: &ServiceSpec, draft: &Draft) -> ReleaseId {
+        self.world.last_rank += 1;
+        let rank = self.world.last_rank;
         let anchor = draft
             .anchors
             .first()
             .map_or_else(String::new, ToString::to_string);
-        ReleaseId::new(format!(
-            "{}@{anchor}~{}",
-            service.name,
-            rank.map_or(1, |rank| rank + 1)
-        ))
+        ReleaseId::new(format!("{}@{anchor}~{rank}", service.name))
     }
 }
 

@@ -453,7 +453,7 @@ fn recent(view: &View<'_>, id: &MetricId, arm: Arm) -> Vec<f64> {
     let values = view.world.recent.get(&(id.clone(), arm));
     values
         .into_iter()
-        .flatten()
+        .flat_map(|values| values.iter())
         .filter_map(|measure: &std::sync::Arc<Measure>| match measure.sample {
             Sample::Value(value) => Some(value),
             Sample::Empty | Sample::NotFinite(_) | Sample::Several(_) | Sample::NotNumeric(_) => {

@@ -137,18 +137,16 @@ fn name_of(scene: &Scene<'_>, revision: &Revision) -> Clean {
 fn release_of<'a>(scene: &Scene<'a>, revision: &Revision) -> Option<&'a Release> {
     scene
         .world
-        .releases
-        .values()
+        .releases_of(&scene.service.name)
         .map(AsRef::as_ref)
         .find(|release| {
-            release.service == scene.service.name
-                && release.image.value().is_some_and(|image| {
-                    revision.images.iter().any(|of| {
-                        of.repository == image.repository
-                            && of.tag == image.tag
-                            && of.digest == image.digest
-                    })
+            release.image.value().is_some_and(|image| {
+                revision.images.iter().any(|of| {
+                    of.repository == image.repository
+                        && of.tag == image.tag
+                        && of.digest == image.digest
                 })
+            })
         })
 }
 

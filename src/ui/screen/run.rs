@@ -43,7 +43,7 @@ fn all_jobs<'a>(scene: &Scene<'a>) -> Vec<&'a Known<Job>> {
     let of_run = scene
         .world
         .jobs
-        .range(first..)
+        .from_where(&|id| *id < first)
         .take_while(|(id, _)| id.run == run.id);
     of_run.map(|(_, job)| job).collect()
 }

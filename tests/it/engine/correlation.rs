@@ -335,5 +335,5 @@ fn a_calm_service_keeps_its_releases_untouched() {
     let before = quiet.releases.clone();
     gonogo::engine::reduce::reduce(&mut quiet, &event("prod", "rollouts recsys", 101, vec![]));
     gonogo::engine::reduce::settle(&mut quiet, crate::support::build::at(101));
-    assert_eq!(*before, *quiet.releases);
+    assert_eq!(before, quiet.releases);
 }

@@ -183,11 +183,7 @@ fn asking_more_often_adds_no_evidence() {
         &[same(100), same(101), same(102)],
         102,
     );
-    let recent: usize = world
-        .recent
-        .values()
-        .map(std::collections::VecDeque::len)
-        .sum();
+    let recent: usize = world.recent.values().map(|values| values.len()).sum();
     assert_eq!(recent, 1);
 }
 
@@ -277,8 +273,8 @@ fn seen(world: &World) -> String {
         .collect();
     let tables = format!(
         "{:?} {:?} {:?}",
-        world.runs.keys(),
-        world.jobs.keys(),
+        world.runs.keys().collect::<Vec<_>>(),
+        world.jobs.keys().collect::<Vec<_>>(),
         world.models.get(&model()).map(|model| &model.value)
     );
     format!("{releases:?}\n{lanes:?}\n{words:?}\n{tables}")

@@ -4,5 +4,6 @@ mod acting;
 mod correlation;
 mod folding;
 mod gates;
+mod indexes;
 mod lanes;
 mod outages;
