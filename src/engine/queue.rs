@@ -1,5 +1,7 @@
 //! What waits for a person, worst first: the top of the fleet.
 
+use std::cmp::Ordering;
+
 use crate::{
     domain::{
         Timestamp,
@@ -54,15 +56,21 @@ pub fn waiting(world: &World) -> Vec<Waiting> {
         .values()
         .filter_map(|lane| item(world, lane))
         .collect();
-    items.sort_by(|a, b| {
-        (a.urgency, a.since.is_none(), a.since)
-            .cmp(&(b.urgency, b.since.is_none(), b.since))
-            .then_with(|| a.lane.cmp(&b.lane))
-    });
+    items.sort_by(Waiting::worst_first);
     items
 }
 
-fn item(world: &World, lane: &Lane) -> Option<Waiting> {
+impl Waiting {
+    /// The order of the queue: worst first, then the oldest.
+    pub fn worst_first(&self, other: &Self) -> Ordering {
+        (self.urgency, self.since.is_none(), self.since)
+            .cmp(&(other.urgency, other.since.is_none(), other.since))
+            .then_with(|| self.lane.cmp(&other.lane))
+    }
+}
+
+/// What one row waits for, if a person is what it waits for.
+pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
     let release = lane.release()?;
     let label = world
         .release(release)

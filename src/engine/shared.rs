@@ -6,7 +6,7 @@
 //! one pointer, a change copies the list and one run, and the rest stays shared
 //! between all versions.
 
-use std::{borrow::Borrow, fmt, ops::Index, sync::Arc};
+use std::{borrow::Borrow, collections::HashSet, fmt, ops::Index, sync::Arc};
 
 /// Entries of one run at most; a fuller one is split in two.
 const RUN: usize = 64;
@@ -82,6 +82,25 @@ impl<K, V> SharedMap<K, V> {
     /// All values in the order of their keys.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
         self.iter().map(|(_, value)| value)
+    }
+
+    /// The keys under which another version has something else, or nothing, or
+    /// what this one has not. Costs what was changed, not what there is.
+    pub fn changed_since<'a>(&'a self, other: &'a Self, same: impl Fn(&V, &V) -> bool) -> Vec<&'a K>
+    where
+        K: Ord,
+    {
+        let unshared = |of: &'a Self, others: &HashSet<*const Vec<(K, V)>>| {
+            let runs = of.runs.iter();
+            let own = runs.filter(|run| !others.contains(&Arc::as_ptr(run)));
+            own.flat_map(|run| run.iter()).collect::<Vec<_>>()
+        };
+        let pointers = |of: &Self| of.runs.iter().map(Arc::as_ptr).collect();
+        let here = unshared(self, &pointers(other)).into_iter();
+        let here = here.filter(|(key, value)| other.get(key).is_none_or(|old| !same(old, value)));
+        let there = unshared(other, &pointers(self)).into_iter();
+        let there = there.filter(|(key, _)| !self.contains_key(key));
+        here.chain(there).map(|(key, _)| key).collect()
     }
 
     /// Whether both are the same version: nothing was changed between them.
@@ -264,7 +283,7 @@ impl<K: Clone + Ord, V: Clone> FromIterator<(K, V)> for SharedMap<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
 
@@ -330,8 +349,14 @@ mod tests {
             }
             check(&map, &plain);
             // What was held while the map went on is as it was.
-            for (map, plain) in &held {
-                check(map, plain);
+            for (older, plain_older) in &held {
+                check(older, plain_older);
+                let changed: BTreeSet<u16> =
+                    map.changed_since(older, |a, b| a == b).into_iter().copied().collect();
+                let all = plain.keys().chain(plain_older.keys()).copied();
+                let searched: BTreeSet<u16> =
+                    all.filter(|key| plain.get(key) != plain_older.get(key)).collect();
+                prop_assert_eq!(changed, searched);
             }
         }
     }
