@@ -23,7 +23,7 @@ use crate::{
     report::words,
 };
 
-fn stamp(at: Timestamp) -> String {
+pub(super) fn stamp(at: Timestamp) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
@@ -68,7 +68,7 @@ pub fn lane(world: &World, lane: &Lane, now: Timestamp) -> Value {
 }
 
 /// What a release is made of, each part with the rule that tied it.
-fn parts(release: &Release) -> Value {
+pub(super) fn parts(release: &Release) -> Value {
     use crate::engine::release::Link;
     fn link<T>(link: &Link<T>, show: impl Fn(&T) -> String) -> Value {
         match link {

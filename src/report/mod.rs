@@ -5,6 +5,7 @@
 //! when a reader would misunderstand the new form.
 
 pub mod json;
+pub mod objects;
 pub mod plain;
 pub mod words;
 

@@ -18,6 +18,7 @@ pub mod line;
 pub mod log;
 pub mod mode;
 pub mod paint;
+pub mod refusal;
 pub mod screen;
 pub mod sheet;
 pub mod sign;

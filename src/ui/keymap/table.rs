@@ -305,7 +305,7 @@ pub static BINDINGS: &[Binding] = &[
         "y",
         Command::Raw,
         "raw",
-        "the marked thing as gonogo holds it",
+        "the marked thing as JSON; of the audit, the line as written",
     ),
     row(
         &[c('c')],

@@ -22,6 +22,8 @@ pub struct Readable {
 
 /// Makes a line readable.
 pub fn read(raw: &[u8]) -> Readable {
+    // Log files come with a byte order mark in front of their first line.
+    let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
     let (stamp, body) = split_stamp(raw);
     let mut reader = Reader::default();
     Parser::new().advance(&mut reader, &seven_bit(body));
@@ -258,5 +260,7 @@ mod tests {
         assert_eq!(readable.stamp.as_deref(), Some("14:01:12.018"));
         assert_eq!(readable.line.flat(), "hello");
         assert_eq!(read(b"2026 was a year").stamp, None);
+        let first = read(b"\xef\xbb\xbf2026-08-21T14:01:12.0180000Z hello");
+        assert_eq!(first, readable, "a byte order mark is not part of the time");
     }
 }

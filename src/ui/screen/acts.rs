@@ -3,11 +3,12 @@
 use crate::{
     domain::text::Clean,
     engine::{
-        clear::{Mode, Refusal, objection},
+        clear::{Mode, Refusal},
+        lane::Lane,
         plan::{Ask, Plan, Verb},
         propose::propose,
     },
-    ui::{line::Line, screen::Scene, sheet::Asks, text, theme::Role, update},
+    ui::{line::Line, refusal::objection, screen::Scene, sheet::Asks, text, theme::Role, update},
 };
 
 /// One acting key as it stands.
@@ -76,6 +77,11 @@ impl Act {
                 }
             }
             Standing::Grey(Refusal::Mode(Mode::Brake)) => "off in BRAKE; `:rw` opens it".to_owned(),
+            // Several keys are off for it: the worst reason will do, the gates say all.
+            Standing::Grey(Refusal::Decision { word, reasons, .. }) => match reasons.first() {
+                Some(worst) => format!("{}: {worst}", word.text()),
+                None => word.text().to_owned(),
+            },
             Standing::Grey(refusal) | Standing::Absent(refusal) => refusal.to_string(),
         }
     }
@@ -115,13 +121,25 @@ impl Act {
     }
 }
 
+/// How one verb stands on any row.
+pub fn standing(scene: &Scene<'_>, lane: &Lane, verb: Verb) -> Standing {
+    let ask = Ask::new(verb, (lane.service.clone(), lane.environment.clone()));
+    let mode = scene.state.modes.of(lane.critical, scene.now);
+    match propose(scene.world, &ask, scene.now) {
+        Err(refusal) => Standing::Absent(refusal),
+        Ok(plan) => match objection(scene.world, &plan, mode, scene.now) {
+            Some(refusal) => Standing::Grey(refusal),
+            None => Standing::Offered(Box::new(plan)),
+        },
+    }
+}
+
 /// All acting keys for the marked release, brakes first.
 pub fn acts(scene: &Scene<'_>) -> Vec<Act> {
     let Some(lane) = scene.lane() else {
         return Vec::new();
     };
     let id = (lane.service.clone(), lane.environment.clone());
-    let mode = scene.state.modes.of(lane.critical, scene.now);
     let verbs = [
         Verb::Hold,
         Verb::Abort,
@@ -136,14 +154,7 @@ pub fn acts(scene: &Scene<'_>) -> Vec<Act> {
     verbs
         .into_iter()
         .map(|verb| {
-            let ask = Ask::new(verb, id.clone());
-            let standing = match propose(scene.world, &ask, scene.now) {
-                Err(refusal) => Standing::Absent(refusal),
-                Ok(plan) => match objection(scene.world, &plan, mode, scene.now) {
-                    Some(refusal) => Standing::Grey(refusal),
-                    None => Standing::Offered(Box::new(plan)),
-                },
-            };
+            let standing = standing(scene, lane, verb);
             let word = match verb {
                 Verb::RerunFailed => "rerun",
                 _ => verb.word(),

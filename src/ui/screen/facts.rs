@@ -60,6 +60,29 @@ impl<'a> Scene<'a> {
         self.world.rollouts.get(&self.lane()?.target)
     }
 
+    /// Whether the rollout in the marked lane is about the release the lane
+    /// shows. It is not while that is still on its way through its run: then it
+    /// is what users have meanwhile.
+    pub fn rollout_is_its_own(&self) -> bool {
+        self.lane().is_none_or(|lane| match lane.place {
+            Place::Pipeline { .. } | Place::RunFailed | Place::Built | Place::Approval { .. } => {
+                false
+            }
+            Place::Canary { .. }
+            | Place::Live
+            | Place::Aborted
+            | Place::Degraded
+            | Place::Unknown { .. } => true,
+        })
+    }
+
+    /// What people call the release users of the marked lane are on.
+    pub fn live_label(&self) -> Option<Clean> {
+        let live = self.lane()?.live.as_ref()?;
+        let release = self.world.release(live)?;
+        Some(release.label.clone())
+    }
+
     /// The marked release's run.
     pub fn run(&self) -> Option<&'a Known<Run>> {
         self.world.runs.get(self.release()?.run.value()?)

@@ -5,6 +5,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use crate::{
     domain::{id::BackendId, policy::GateSource, rollout::short_duration, text::Clean},
     engine::world::{Liveness, World},
+    report::{json, objects},
     ui::{
         command,
         field::Field,
@@ -48,7 +49,7 @@ pub fn page(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, page: Page
     let title = match page {
         Page::Backends => "backends",
         Page::Diff => "what differs from the champion",
-        Page::Raw => "as gonogo holds it",
+        Page::Raw => "as JSON",
     };
     let widest = lines.iter().map(Line::width).max().unwrap_or(20).max(40);
     let window = window(area, text::cells(widest + 4), text::cells(lines.len() + 2));
@@ -255,20 +256,26 @@ fn diff(scene: &Scene<'_>) -> Vec<Line> {
     lines
 }
 
-/// The marked thing as gonogo holds it, with every field.
+/// The marked thing in the form commands print it with `--json`; of the ledger,
+/// the line as it was written.
 fn raw(scene: &Scene<'_>) -> Vec<Line> {
     let held = match scene.state.view.screen {
-        Screen::Fleet => scene.lane().map(|lane| format!("{lane:#?}")),
-        Screen::Release => scene.release().map(|release| format!("{release:#?}")),
-        Screen::Run => scene.run().map(|run| format!("{:#?}", run.value)),
-        Screen::Gates => scene.decision().map(|decision| format!("{decision:#?}")),
-        Screen::Rollout => scene
-            .rollout()
-            .map(|rollout| format!("{:#?}", rollout.value)),
-        Screen::Audit => audit::marked(scene).map(|record| format!("{record:#?}")),
+        Screen::Fleet => scene
+            .lane()
+            .map(|lane| json::lane(scene.world, lane, scene.now)),
+        Screen::Release => scene.release().map(objects::release),
+        Screen::Run => scene
+            .run()
+            .map(|run| objects::run(run, &scene.world.jobs_of(&run.id))),
+        Screen::Gates => scene.decision().map(json::decision),
+        Screen::Rollout => scene.rollout().map(|rollout| objects::rollout(rollout)),
+        Screen::Audit => audit::marked(scene).map(|record| record.raw.clone()),
         Screen::Help | Screen::Messages => None,
     };
-    let held = held.unwrap_or_else(|| "nothing is marked".to_owned());
+    let held = held.map_or_else(
+        || "nothing is marked".to_owned(),
+        |value| format!("{value:#}"),
+    );
     Clean::from(held).lines().map(Line::plain).collect()
 }
 

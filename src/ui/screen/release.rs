@@ -110,7 +110,7 @@ fn text_of(scene: &Scene<'_>, index: usize, width: usize) -> Vec<Line> {
 fn pane(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, index: usize) {
     let (title, remark) = match index {
         0 => ("made of", Line::new()),
-        1 => ("rollout", panel::canary::weight(scene)),
+        1 => (panel::canary::title(scene), panel::canary::weight(scene)),
         2 => ("gates", panel::decision_line(scene)),
         3 => ("if you act now", Line::dim("nothing is sent yet")),
         _ => ("timeline", Line::new()),

@@ -13,7 +13,7 @@ use crate::{
         paint::Painter,
         screen::{SIDEWAYS, Scene, facts::metrics, panel},
         sign::Sign,
-        text,
+        text::{self, Charset},
         theme::Role,
     },
 };
@@ -101,30 +101,46 @@ fn zoomed(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     }
 }
 
+/// What the lines of the charts are. A rollout without a canary has one arm; a
+/// canary that was in the time shown is then one of the past.
 fn chart_legend(scene: &Scene<'_>) -> Line {
-    let rollout = scene.rollout();
-    let name = |revision: Option<&Revision>| revision.map(panel::canary::name).unwrap_or_default();
+    let (canary, stable, limit) = match scene.state.look.charset {
+        Charset::Unicode => ("──", "··", "┄┄"),
+        Charset::Ascii => ("*", ".", "-"),
+    };
+    let mut line = Line::new();
+    if let Some(rollout) = scene.rollout() {
+        let name = |revision: Option<&Revision>| {
+            let name = revision.map(panel::canary::name);
+            name.unwrap_or_default()
+        };
+        let (tried, users) = (name(rollout.current()), name(rollout.stable()));
+        line = if rollout.is_fully_promoted() {
+            let line = line.with(Role::Stable, format!("{stable} live {users}"));
+            if had_canary(scene) {
+                line.with(Role::Canary, format!("   {canary} canary before"))
+            } else {
+                line
+            }
+        } else {
+            line.with(Role::Canary, format!("{canary} canary {tried}"))
+                .with(Role::Stable, format!("   {stable} stable {users}"))
+        };
+    }
     let window = text::age(scene.state.window);
-    Line::new()
-        .with(
-            Role::Canary,
-            format!(
-                "── canary {}",
-                name(rollout.and_then(|rollout| rollout.current()))
-            ),
-        )
-        .with(
-            Role::Stable,
-            format!(
-                "   ·· stable {}",
-                name(rollout.and_then(|rollout| rollout.stable()))
-            ),
-        )
-        .with(Role::Limit, "   ┄┄ limit")
-        .with(
-            Role::Dim,
-            format!("   last {window} (w)   a gap is no data"),
-        )
+    line.with(Role::Limit, format!("   {limit} limit"))
+        .with(Role::Dim, format!("   last {window} (w)   gap: no data"))
+}
+
+/// Whether some metric has values of a canary in the time shown.
+fn had_canary(scene: &Scene<'_>) -> bool {
+    metrics(scene)
+        .iter()
+        .filter_map(|facts| facts.canary_series)
+        .any(|series| {
+            let from = series.to - scene.state.window;
+            series.points.iter().any(|(at, _)| from <= *at)
+        })
 }
 
 /// Measurements over all analyses, for the frame's corner.

@@ -1,7 +1,7 @@
 //! What a sheet says. It prints the plan that will be sent, not a story about it.
 //!
-//! The foot (what to press) is never left out; what does not fit above it is
-//! counted.
+//! The foot (what to press) is never left out; what does not fit above it goes
+//! to further pages.
 
 use ratatui::layout::{Constraint, Flex, Layout, Rect};
 
@@ -16,7 +16,11 @@ use crate::{
         line::Line,
         paint::Painter,
         screen::Scene,
-        sheet::{Sheet, ask::decision, foot::foot},
+        sheet::{
+            Sheet,
+            ask::decision,
+            foot::{foot, turning_key},
+        },
         sign::Sign,
         text,
         theme::Role,
@@ -28,15 +32,16 @@ const WIDEST: u16 = 100;
 
 /// Draws the sheet over what is there.
 pub fn draw(painter: &mut Painter<'_>, area: Rect, sheet: &Sheet, scene: &Scene<'_>) {
-    let width = WIDEST.min(
-        area.width
-            .saturating_sub(if area.width < 80 { 0 } else { 4 }),
-    );
-    let inner = usize::from(width.saturating_sub(4));
+    let (width, inner) = widths(area);
     let foot = foot(sheet, scene, inner);
-    let most = usize::from(area.height.saturating_sub(4)).saturating_sub(foot.len() + 1);
-    let body = body(sheet, scene, inner, most);
-    let wanted = text::cells(body.len() + foot.len() + 3);
+    let mut body = body(sheet, scene, inner, room(area, foot.len()));
+    let at = sheet.turned.min(body.pages.len().saturating_sub(1));
+    let page = if body.pages.is_empty() {
+        Vec::new()
+    } else {
+        body.pages.swap_remove(at)
+    };
+    let wanted = text::cells(page.len() + foot.len() + 3);
     let height = wanted.min(area.height.saturating_sub(2));
     let [row] = Layout::vertical([Constraint::Length(height)])
         .flex(Flex::Center)
@@ -51,7 +56,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, sheet: &Sheet, scene: &Scene<
         width: inside.width.saturating_sub(2),
         ..inside
     };
-    painter.lines(padded, &body);
+    painter.lines(padded, &page);
     let y = padded.bottom().saturating_sub(text::cells(foot.len()));
     let below = Rect {
         y,
@@ -62,47 +67,69 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, sheet: &Sheet, scene: &Scene<
     painter.lines(below, &foot);
 }
 
-/// What is above the foot, in at most `room` lines: what will be sent with its
-/// requests in short, if need be without them; or a page of the requests in full.
-pub fn body(sheet: &Sheet, scene: &Scene<'_>, width: usize, room: usize) -> Vec<Line> {
-    let pages = pages(sheet, width, room);
-    let turned = sheet.turned % (pages.len() + 1);
-    if let Some(page) = turned.checked_sub(1).and_then(|index| pages.get(index)) {
-        return page.clone();
-    }
-    let whole = summary(sheet, scene, width, true);
-    if whole.len() <= room {
-        return whole;
-    }
-    let mut short = summary(sheet, scene, width, false);
-    if short.len() <= room {
-        return short;
-    }
-    let kept = room.saturating_sub(1);
-    let missing = short.len() - kept;
-    short.truncate(kept);
-    short.push(Line::new().sign(Sign::Warn).with(
-        Role::Warn,
-        format!(" {missing} more lines: enlarge the window to read them"),
-    ));
-    short
+/// Cells of the window and of a line in it.
+fn widths(area: Rect) -> (u16, usize) {
+    let margin = if area.width < 80 { 0 } else { 4 };
+    let width = WIDEST.min(area.width.saturating_sub(margin));
+    (width, usize::from(width.saturating_sub(4)))
 }
 
-/// The requests in full, page by page.
-fn pages(sheet: &Sheet, width: usize, room: usize) -> Vec<Vec<Line>> {
-    let lines: Vec<Line> = sheet
+/// Lines above a foot of this many lines.
+fn room(area: Rect, foot: usize) -> usize {
+    usize::from(area.height.saturating_sub(4))
+        .saturating_sub(foot + 1)
+        .max(2)
+}
+
+/// How many pages the plan takes in a window of this size, and all together.
+pub fn measure(area: Rect, sheet: &Sheet, scene: &Scene<'_>) -> (usize, usize) {
+    let (_, inner) = widths(area);
+    let foot = foot(sheet, scene, inner);
+    let body = body(sheet, scene, inner, room(area, foot.len()));
+    (body.parts, body.pages.len())
+}
+
+/// What is above the foot.
+#[derive(Clone, Debug, Default)]
+pub struct Body {
+    /// Pages, first those of the plan.
+    pub pages: Vec<Vec<Line>>,
+    /// How many of them are the plan's.
+    pub parts: usize,
+}
+
+/// What is above the foot, in pages of at most `room` lines: the plan with its
+/// requests in short, if need be without them, if need be in parts; then the
+/// requests in full.
+pub fn body(sheet: &Sheet, scene: &Scene<'_>, width: usize, room: usize) -> Body {
+    let fits = |lines: &Vec<Line>| lines.len() <= room;
+    let whole = Some(summary(sheet, scene, width, true)).filter(fits);
+    let whole = whole.or_else(|| Some(summary(sheet, scene, width, false)).filter(fits));
+    let mut pages = match whole {
+        Some(page) => vec![page],
+        None => paged("the plan", &in_parts(sheet, scene, width), sheet, room),
+    };
+    let parts = pages.len();
+    let requests: Vec<Line> = sheet
         .previews
         .iter()
         .enumerate()
         .flat_map(|(index, preview)| request(index, preview, width))
         .collect();
+    pages.extend(paged("requests in full", &requests, sheet, room));
+    Body { pages, parts }
+}
+
+/// Lines broken into pages, each with a heading that says which it is.
+fn paged(what: &str, lines: &[Line], sheet: &Sheet, room: usize) -> Vec<Vec<Line>> {
     let per_page = room.saturating_sub(1).max(1);
     let count = lines.len().div_ceil(per_page);
+    let key = turning_key(sheet);
     lines
         .chunks(per_page)
         .enumerate()
         .map(|(index, part)| {
-            let head = format!("requests in full, page {} of {count}; d turns", index + 1);
+            let head = format!("{what}, page {} of {count}; {key} turns", index + 1);
             std::iter::once(Line::dim(head))
                 .chain(part.iter().cloned())
                 .collect()
@@ -127,7 +154,7 @@ fn request(index: usize, preview: &Preview, width: usize) -> Vec<Line> {
     );
     add("  type", preview.content_type);
     add("  body", &preview.body);
-    add("  only if", &preview.check);
+    add("  check", &preview.check);
     add("  by hand", &preview.command);
     lines
 }
@@ -162,36 +189,64 @@ fn place(sheet: &Sheet, scene: &Scene<'_>) -> Line {
     }
 }
 
-/// The plan in words.
+/// The plan in words: what is about to happen to what, why it may, what is sent.
 fn summary(sheet: &Sheet, scene: &Scene<'_>, width: usize, requests: bool) -> Vec<Line> {
-    let plan = &sheet.plan;
+    let mut lines = troubles(sheet, width);
+    lines.extend(about(sheet, width));
+    lines.extend(judged(sheet, scene, width));
+    lines.push(Line::new());
+    lines.extend(sent(sheet, width, requests));
+    lines.extend(targets(sheet, width));
+    lines
+}
+
+/// The same where it takes several pages: what is sent comes first.
+fn in_parts(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let mut lines = troubles(sheet, width);
+    lines.extend(sent(sheet, width, false));
+    lines.extend(about(sheet, width));
+    lines.extend(judged(sheet, scene, width));
+    lines.extend(targets(sheet, width));
+    lines
+}
+
+/// What moved, and why it cannot be sent now.
+fn troubles(sheet: &Sheet, width: usize) -> Vec<Line> {
+    let moved = sheet
+        .moved
+        .iter()
+        .map(|moved| (Sign::Warn, format!("moved while you read: {moved}")));
+    let off = sheet
+        .off
+        .iter()
+        .map(|off| (Sign::Bad, format!("cannot be sent now: {off}")));
     let mut lines = Vec::new();
-    for moved in &sheet.moved {
-        lines.push(
-            Line::new()
-                .sign(Sign::Warn)
-                .with(Role::Warn, format!(" moved while you read: {moved}")),
-        );
-    }
-    if let Some(off) = &sheet.off {
-        for part in text::wrap(
-            &format!("cannot be sent now: {off}"),
-            width.saturating_sub(2),
-        ) {
-            lines.push(
-                Line::new()
-                    .sign(Sign::Bad)
-                    .with(Role::Bad, format!(" {part}")),
-            );
+    for (sign, said) in moved.chain(off) {
+        for part in text::wrap(&said, width.saturating_sub(2)) {
+            let line = Line::new().sign(sign);
+            lines.push(line.with(sign.role(), format!(" {part}")));
         }
     }
-    lines.push(labelled("release", plan.release_label.as_str()));
-    for (label, fact) in &plan.facts {
-        lines.push(labelled(label, fact));
+    lines
+}
+
+/// The release and the facts a person decides on.
+fn about(sheet: &Sheet, width: usize) -> Vec<Line> {
+    let column = labels(sheet);
+    let mut lines = labelled("release", &sheet.plan.release_label, column, width);
+    for (label, fact) in &sheet.plan.facts {
+        lines.extend(labelled(label, fact, column, width));
     }
+    lines
+}
+
+/// The decision, what is agreed to despite it, and how old all of it is.
+fn judged(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let (plan, column) = (&sheet.plan, labels(sheet));
+    let mut lines = Vec::new();
     if let Some(decision) = decision(plan, scene.world).filter(|_| plan.class != Class::Neutral) {
         let sign = Sign::from(decision.word);
-        let mut line = Line::dim(format!("{:<10} ", "decision"))
+        let mut line = Line::dim(text::left("decision", column))
             .sign(sign)
             .with(sign.role(), format!(" {}", decision.word.text()));
         if plan.class == Class::Brake {
@@ -205,36 +260,58 @@ fn summary(sheet: &Sheet, scene: &Scene<'_>, width: usize, requests: bool) -> Ve
         .zip(sheet.agreed.iter().map(|(_, verdict)| Sign::from(*verdict)));
     let own = plan.warnings.iter().map(|warning| (warning, Sign::Warn));
     for (warning, sign) in judged.chain(own) {
-        for (index, part) in text::wrap(warning, width.saturating_sub(13))
+        for (index, part) in text::wrap(warning, width.saturating_sub(column + 2))
             .into_iter()
             .enumerate()
         {
             let head = if index == 0 {
-                Line::plain(" ".repeat(11)).sign(sign)
+                Line::plain(" ".repeat(column)).sign(sign)
             } else {
-                Line::plain(" ".repeat(12))
+                Line::plain(" ".repeat(column + 1))
             };
             lines.push(head.with(sign.role(), format!(" {part}")));
         }
     }
-    lines.push(ages(sheet, scene.world, scene.now));
-    lines.push(Line::new());
-    let count = plan.steps.len();
-    lines.push(Line::dim(if count == 1 {
-        "what will be sent".to_owned()
-    } else {
-        format!("what will be sent, {count} steps in this order")
-    }));
-    for (index, step) in plan.steps.iter().enumerate() {
-        let preview = sheet.previews.get(index).filter(|_| requests);
-        lines.extend(step_lines(index, step, preview, width));
-    }
-    lines.extend(targets(sheet, width));
+    lines.push(ages(sheet, scene.world, scene.now, column));
     lines
 }
 
-fn labelled(label: &str, fact: &str) -> Line {
-    Line::dim(format!("{} ", text::left(label, 10))).text(fact.to_owned())
+/// The steps in their order.
+fn sent(sheet: &Sheet, width: usize, requests: bool) -> Vec<Line> {
+    let steps = &sheet.plan.steps;
+    let heading = match steps.len() {
+        1 => "what will be sent".to_owned(),
+        count => format!("what will be sent, {count} steps in this order"),
+    };
+    let mut lines = vec![Line::dim(heading)];
+    for (index, step) in steps.iter().enumerate() {
+        let preview = sheet.previews.get(index).filter(|_| requests);
+        lines.extend(step_lines(index, step, preview, width));
+    }
+    lines
+}
+
+/// Cells for labels: no label is cut.
+fn labels(sheet: &Sheet) -> usize {
+    let longest = sheet.plan.facts.iter().map(|(label, _)| text::width(label));
+    longest.max().unwrap_or(0).max("decision  ".len()) + 1
+}
+
+fn labelled(label: &str, fact: &str, column: usize, width: usize) -> Vec<Line> {
+    let room = width.saturating_sub(column);
+    let parts = if text::width(fact) <= room {
+        vec![fact.to_owned()]
+    } else {
+        text::wrap(fact, room)
+    };
+    parts
+        .into_iter()
+        .enumerate()
+        .map(|(index, part)| {
+            let label = if index == 0 { label } else { "" };
+            Line::dim(text::left(label, column)).text(part)
+        })
+        .collect()
 }
 
 fn step_lines(index: usize, step: &PlanStep, preview: Option<&Preview>, width: usize) -> Vec<Line> {
@@ -264,14 +341,14 @@ fn step_lines(index: usize, step: &PlanStep, preview: Option<&Preview>, width: u
         text::fit_middle(&request, width.saturating_sub(2))
     )));
     if !preview.check.is_empty() {
-        lines.push(Line::dim(format!("  only if {}", preview.check)));
+        lines.push(Line::dim(format!("  check: {}", preview.check)));
     }
     lines
 }
 
 /// How old the word of each backend is that this depends on.
-fn ages(sheet: &Sheet, world: &World, now: Timestamp) -> Line {
-    let mut line = Line::dim(format!("{:<10} ", "ages"));
+fn ages(sheet: &Sheet, world: &World, now: Timestamp, column: usize) -> Line {
+    let mut line = Line::dim(text::left("ages", column));
     for backend in backends_of(world, &sheet.plan) {
         let liveness = world.liveness(&backend, now);
         let age = world

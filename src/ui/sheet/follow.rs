@@ -3,7 +3,7 @@
 use crate::{
     domain::{Timestamp, action::Order, text::Clean},
     engine::{
-        clear::{self, Mode, Refusal},
+        clear::{Mode, Refusal},
         plan::{Ask, Class, Plan, Verb},
         propose::propose,
         verify,
@@ -11,6 +11,7 @@ use crate::{
     },
     ui::{
         letters::Letters,
+        refusal::objection,
         sheet::{
             Rules, Sheet, Stage,
             ask::{Asks, agreed, warnings},
@@ -35,7 +36,7 @@ impl Sheet {
         letters: &mut Letters,
     ) -> Result<Self, Refusal> {
         let (plan, targets) = first_plan(ask, world, now)?;
-        if let Some(refusal) = clear::objection(world, &plan, mode, now) {
+        if let Some(refusal) = objection(world, &plan, mode, now) {
             return Err(refusal);
         }
         let mut sheet = Self {
@@ -54,6 +55,9 @@ impl Sheet {
             typed_reason: None,
             previews: Vec::new(),
             turned: 0,
+            parts: 1,
+            pages: 1,
+            read: 0,
             plan,
         };
         sheet.stage = sheet.first_stage();
@@ -84,10 +88,11 @@ impl Sheet {
             self.moved = moves(&self.plan, &plan, world);
         }
         let differs = plan.steps != self.plan.steps;
-        let off = clear::objection(world, &plan, mode, now);
+        let off = objection(world, &plan, mode, now);
         self.warnings = warnings(&plan, world);
         (self.asks, self.agreed, self.plan) = (asks, agreed, plan);
         if !same && rules.follows_target {
+            self.reread();
             self.renew(letters);
         }
         self.switch_off(off.as_ref(), letters);

@@ -28,6 +28,10 @@ pub fn foot(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
         Stage::Letter | Stage::Enter(_) => lines.extend(reason_line(sheet)),
     }
     let verb = sheet.plan.ask.verb;
+    if sheet.unread() {
+        lines.push(unread(sheet));
+        return lines;
+    }
     if sheet.off.is_some() {
         lines.push(Line::dim(
             "no letter while it cannot be sent; any key closes this sheet",
@@ -61,6 +65,22 @@ pub fn foot(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
             .with(Role::Dim, rest),
     );
     lines
+}
+
+/// The key that turns pages: in fields `d` is a letter.
+pub(super) fn turning_key(sheet: &Sheet) -> &'static str {
+    match sheet.stage {
+        Stage::Bend(_) => "PgDn",
+        Stage::Letter | Stage::Enter(_) | Stage::Reason(_) => "d",
+    }
+}
+
+/// In place of the letter while part of the plan was never on screen.
+fn unread(sheet: &Sheet) -> Line {
+    Line::new()
+        .with(Role::Badge, format!(" {} ", turning_key(sheet)))
+        .with(Role::Strong, " reads on")
+        .with(Role::Dim, ": what agrees comes with the plan's last page")
 }
 
 /// The verb as something one does.
@@ -141,6 +161,8 @@ fn bend_foot(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
     ];
     if !sheet.awake(scene.now, scene.state.rules) {
         lines.push(Line::dim("keys wake in a moment"));
+    } else if sheet.unread() {
+        lines.push(unread(sheet));
     } else if sheet.off.is_some() {
         lines.push(Line::dim("cannot be sent now; Esc closes this sheet"));
     } else {

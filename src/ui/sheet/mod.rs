@@ -10,6 +10,7 @@ pub mod ask;
 pub mod draw;
 pub mod follow;
 pub mod foot;
+mod reading;
 
 use std::time::Duration;
 
@@ -82,9 +83,15 @@ pub struct Sheet {
     pub typed_reason: Option<Clean>,
     /// Requests as they would go out, one per step.
     pub previews: Vec<Preview>,
-    /// How often `d` was pressed: what is shown, then page by page the requests
-    /// in full, then what was shown again.
+    /// The page that is shown, from 0: the plan in words, in as many pages as the
+    /// window needs for it, then the requests in full.
     pub turned: usize,
+    /// How many pages the plan in words takes in this window.
+    pub parts: usize,
+    /// How many pages there are in all.
+    pub pages: usize,
+    /// Pages of the plan that have been on screen, from the first on without a gap.
+    pub read: usize,
 }
 
 /// What a sheet waits for.
@@ -146,6 +153,7 @@ impl Sheet {
     /// Takes note that the frame that shows it has been written.
     pub fn flushed(&mut self, now: Timestamp) {
         self.shown_at.get_or_insert(now);
+        self.read = self.read_by_now();
     }
 
     /// Makes it ask anew: another letter, the dead time again.
@@ -200,6 +208,10 @@ impl Sheet {
                 Reply::Stay
             };
         }
+        if key.code == KeyCode::PageDown {
+            self.turn();
+            return Reply::Stay;
+        }
         match &self.stage {
             Stage::Letter | Stage::Reason(_) => self.letter_key(key, now),
             Stage::Enter(pressed_at) => {
@@ -207,7 +219,7 @@ impl Sheet {
                 if key.code == KeyCode::Enter && between(*pressed_at, now) < BURST_GAP {
                     return Reply::Stay;
                 }
-                if key.code == KeyCode::Enter && self.off.is_none() {
+                if key.code == KeyCode::Enter && self.off.is_none() && !self.unread() {
                     return Reply::Send(self.consent());
                 }
                 Reply::Close(None)
@@ -236,12 +248,12 @@ impl Sheet {
         }
         match character {
             'd' => {
-                self.turned += 1;
+                self.turn();
                 Reply::Stay
             }
             't' => Reply::Retarget,
             '1'..='4' => self.digit(character),
-            _ if character == self.letter && self.off.is_none() => {
+            _ if character == self.letter && self.off.is_none() && !self.unread() => {
                 if self.asks == Asks::Letter {
                     return Reply::Send(self.consent());
                 }
@@ -287,7 +299,7 @@ impl Sheet {
                 let whole = bend.name.clean() == self.plan.release_label
                     && !bend.reason.clean().is_empty()
                     && self.off.is_none();
-                if whole {
+                if whole && !self.unread() {
                     return Reply::Send(self.consent());
                 }
             }

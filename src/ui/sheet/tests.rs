@@ -72,6 +72,9 @@ fn sheet(verb: Verb, asks: Asks) -> Sheet {
         typed_reason: None,
         previews: Vec::new(),
         turned: 0,
+        parts: 1,
+        pages: 1,
+        read: 0,
     };
     sheet.stage = sheet.first_stage();
     sheet.flushed(at(1000));
@@ -225,4 +228,72 @@ fn rerun_offers_all_jobs_on_its_second_digit() {
         press(&mut sheet, Key::char('2'), 2000),
         Reply::Switch(Verb::RerunAll)
     );
+}
+
+/// A plan in two parts, of which the first has been on screen.
+fn long(verb: Verb, asks: Asks) -> Sheet {
+    let mut long = sheet(verb, asks);
+    long.fit(2, 3);
+    long
+}
+
+#[test]
+fn a_throttle_has_no_letter_before_its_whole_plan_was_on_screen() {
+    let mut long = long(Verb::Promote, Asks::LetterThenEnter);
+    assert!(long.unread());
+    assert_eq!(press(&mut long, Key::char('d'), 2000), Reply::Stay);
+    assert!(!long.unread(), "the last part brings the letter with it");
+    assert_eq!(long.shown_at, None, "and its dead time");
+    long.flushed(at(2010));
+    assert_eq!(press(&mut long, Key::char('m'), 2400), Reply::Stay);
+    assert!(matches!(press(&mut long, ENTER, 2600), Reply::Send(_)));
+}
+
+#[test]
+fn the_letter_of_a_plan_that_was_not_read_closes_the_sheet() {
+    let mut long = long(Verb::Promote, Asks::LetterThenEnter);
+    assert_eq!(press(&mut long, Key::char('m'), 2000), Reply::Close(None));
+}
+
+#[test]
+fn pages_that_were_turned_unseen_are_not_read() {
+    let mut long = sheet(Verb::Promote, Asks::LetterThenEnter);
+    long.fit(3, 4);
+    press(&mut long, Key::char('d'), 2000);
+    press(&mut long, Key::char('d'), 2400);
+    long.flushed(at(2410));
+    assert!(long.unread(), "the second part was never on screen");
+}
+
+#[test]
+fn a_brake_does_not_wait_for_reading() {
+    let mut long = long(Verb::Abort, Asks::Letter);
+    assert!(matches!(
+        press(&mut long, Key::char('m'), 2000),
+        Reply::Send(_)
+    ));
+}
+
+#[test]
+fn a_bend_is_read_page_by_page_before_enter_counts() {
+    let mut long = long(Verb::Promote, rule());
+    write(&mut long, "2026.08.21-3", 2000);
+    press(&mut long, ENTER, 3000);
+    write(&mut long, "agreed", 3200);
+    assert_eq!(press(&mut long, ENTER, 4000), Reply::Stay);
+    assert_eq!(
+        press(&mut long, Key::code(KeyCode::PageDown), 5000),
+        Reply::Stay
+    );
+    long.flushed(at(5010));
+    assert!(matches!(press(&mut long, ENTER, 5400), Reply::Send(_)));
+}
+
+#[test]
+fn another_window_has_to_be_read_anew() {
+    let mut long = long(Verb::Promote, Asks::LetterThenEnter);
+    press(&mut long, Key::char('d'), 2000);
+    long.flushed(at(2010));
+    long.reread();
+    assert!(long.unread());
 }

@@ -295,7 +295,7 @@ fn sheets_print_the_request_that_will_go_out() {
     cockpit.tell(Event::Previews(ticket, vec![preview]));
     let picture = cockpit.picture();
     assert!(picture.contains("PATCH /apis/argoproj.io"), "{picture}");
-    assert!(picture.contains("only if uid and pod hash"), "{picture}");
+    assert!(picture.contains("check: uid and pod hash"), "{picture}");
     cockpit.keys("d");
     assert!(cockpit.picture().contains("kubectl argo rollouts abort"));
     assert_eq!(cockpit.state.sheet().unwrap().asks, Asks::Letter);

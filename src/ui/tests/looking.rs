@@ -259,7 +259,7 @@ fn a_grey_key_says_why() {
     cockpit.keys("P");
     assert!(cockpit.state.sheet().is_none());
     assert!(
-        cockpit.picture().contains("BRAKE: only hold, abort"),
+        cockpit.picture().contains("P promote: HOLD (waiting)"),
         "{}",
         cockpit.picture()
     );

@@ -6,3 +6,4 @@ mod looking;
 mod pictures;
 mod safety;
 mod stills;
+mod truth;

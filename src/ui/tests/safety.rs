@@ -24,7 +24,7 @@ use crate::{
     ui::{
         fixture::{Cockpit, analysed, change_rollout, paused, replace, step_on, world},
         letters::ALPHABET,
-        sheet::{Asks, DEAD_TIME, Rules, Stage},
+        sheet::{Asks, DEAD_TIME, Rules, Sheet, Stage},
         state::{Effect, Event},
     },
 };
@@ -101,6 +101,8 @@ struct Watcher {
     hold_due: bool,
     last_key: Option<(KeyCode, Timestamp)>,
     sent: Vec<u64>,
+    /// Steps that were on some picture, for the sheet and orders they belong to.
+    steps: Option<(u64, Vec<Order>, Vec<bool>)>,
 }
 
 impl Watcher {
@@ -110,7 +112,11 @@ impl Watcher {
             .state
             .sheet()
             .filter(|_| cockpit.state.has_sheet_room());
-        let Some(sheet) = sheet.filter(|sheet| sheet.off.is_none()) else {
+        if let Some(sheet) = sheet {
+            self.see(sheet, &cockpit.picture());
+        }
+        let asking = sheet.filter(|sheet| sheet.off.is_none() && !sheet.unread());
+        let Some(sheet) = asking else {
             self.shown = None;
             return;
         };
@@ -141,6 +147,26 @@ impl Watcher {
             enter,
             since,
         });
+    }
+
+    /// Takes note of the steps a picture shows.
+    fn see(&mut self, sheet: &Sheet, picture: &str) {
+        let plan = &sheet.plan;
+        let orders: Vec<Order> = plan
+            .steps
+            .iter()
+            .map(|step| bare(&step.order, plan))
+            .collect();
+        let known = self
+            .steps
+            .take()
+            .filter(|(ticket, of, _)| *ticket == sheet.ticket && *of == orders);
+        let mut seen = known.map_or_else(|| vec![false; orders.len()], |(.., seen)| seen);
+        for (index, step) in plan.steps.iter().enumerate() {
+            let word = step.effect.split(' ').next().unwrap_or_default();
+            seen[index] |= picture.contains(&format!("│ {} {word}", index + 1));
+        }
+        self.steps = Some((sheet.ticket, orders, seen));
     }
 
     fn key(&mut self, code: KeyCode, now: Timestamp) {
@@ -198,6 +224,12 @@ impl Watcher {
         };
         if shown.orders != orders {
             return Err(format!("sent {orders:?}, shown was {:?}", shown.orders));
+        }
+        let whole = |(of, _, seen): &(u64, Vec<Order>, Vec<bool>)| {
+            *of == ticket && seen.iter().all(|seen| *seen)
+        };
+        if plan.class != Class::Brake && !self.steps.as_ref().is_some_and(whole) {
+            return Err("part of the plan was never on screen".to_owned());
         }
         let pressed = self
             .letter_at
@@ -356,6 +388,6 @@ fn the_watcher_catches_a_sheet_that_does_not_follow_its_target() {
         follows_target: false,
         ..Rules::default()
     };
-    let caught = holds(mutant, 64).unwrap_err();
+    let caught = holds(mutant, 256).unwrap_err();
     assert!(caught.contains("shown was"), "{caught}");
 }

@@ -1,11 +1,12 @@
 //! Acting keys: from a key to a sheet, from a sheet to a submission.
 
 use chrono::TimeDelta;
+use ratatui::layout::Rect;
 
 use crate::{
     domain::{Timestamp, id::PlanId, text::Clean},
     engine::{
-        clear::{Consent, Mode, Refusal, objection},
+        clear::{Consent, Mode, Refusal},
         plan::{Ask, Verb},
         propose::propose,
         world::{LaneId, World},
@@ -13,8 +14,9 @@ use crate::{
     ui::{
         command::Command,
         keymap::Key,
-        screen::Screen,
-        sheet::{Reply, Sheet},
+        refusal::objection,
+        screen::{Scene, Screen},
+        sheet::{Reply, Sheet, draw},
         sign::Sign,
         state::{Effect, Overlay, PendingHold, Submission, UiState},
         update::mark_is_fresh,
@@ -228,7 +230,21 @@ pub(super) fn follow_sheet(
     if sheet.follow(world, mode, now, &mut state.letters, rules) {
         out.push(previews(sheet));
     }
-    sheet.letter != letter
+    let anew = sheet.letter != letter;
+    fit_sheet(state, world, now);
+    anew
+}
+
+/// Lays the open sheet out, so that it knows what of it the window can show.
+fn fit_sheet(state: &mut UiState, world: &World, now: Timestamp) {
+    let Some(sheet) = state.sheet() else {
+        return;
+    };
+    let area = Rect::new(0, 0, state.size.0, state.size.1);
+    let (parts, pages) = draw::measure(area, sheet, &Scene::new(state, world, now));
+    if let Some(Overlay::Sheet(sheet)) = &mut state.overlay {
+        sheet.fit(parts, pages);
+    }
 }
 
 /// Takes a key of the open sheet.
@@ -262,6 +278,8 @@ pub(super) fn sheet_key(
         Reply::Retarget => {
             if let Some(ask) = sheet.next_target() {
                 retarget(state, &ask, world, now, out);
+            } else {
+                state.say(Sign::Off, "t: there is no other target", now);
             }
         }
         Reply::Switch(verb) => {

@@ -233,6 +233,7 @@ pub(super) fn focus(state: &mut UiState, gained: bool, now: Timestamp, out: &mut
     state.accidents.focus(now);
     // What was read before the window was left has to be read again.
     if let Some(Overlay::Sheet(sheet)) = &mut state.overlay {
+        sheet.reread();
         sheet.renew(&mut state.letters);
     }
 }

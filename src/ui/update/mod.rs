@@ -47,6 +47,10 @@ pub fn update(state: &mut UiState, event: Event, world: &World, now: Timestamp) 
                     now,
                 );
             }
+            // What was read was read in another window.
+            if let Some(Overlay::Sheet(sheet)) = &mut state.overlay {
+                sheet.reread();
+            }
         }
         Event::Focus(gained) => keys::focus(state, gained, now, out),
         Event::Flushed => {

@@ -70,7 +70,7 @@ fn every_screen_of_the_hostile_world_writes_only_our_own_sequences() {
         ("5", "traffic"),
         ("6", "ledger"),
         ("d", "differs from the champion"),
-        ("qy", "as gonogo holds it"),
+        ("qy", "as JSON"),
         ("qi", "backends"),
         ("q?", "lower case looks"),
         ("q:mess\r", "limit"),

@@ -12,6 +12,7 @@
 //! From 100 columns on there is a preview of the marked row, from 160 on the
 //! marked release in full. Only rows on screen are laid out.
 
+mod queue;
 pub mod view;
 
 use std::collections::BTreeSet;
@@ -19,10 +20,7 @@ use std::collections::BTreeSet;
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::{
-    engine::{
-        lane::{Lane, Place},
-        queue::{Urgency, Waiting},
-    },
+    engine::lane::{Lane, Place},
     ui::{
         line::Line,
         paint::Painter,
@@ -66,7 +64,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         Constraint::Length(2),
     ])
     .areas(area);
-    draw_queue(painter, top, scene, waiting);
+    queue::draw(painter, top, scene, waiting);
     draw_middle(painter, middle, scene);
     if coach > 0 {
         draw_coach(painter, told, scene);
@@ -87,117 +85,6 @@ fn draw_middle(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         panel::cockpit(painter, preview, scene);
     } else if side > 0 {
         panel::preview(painter, preview, scene);
-    }
-}
-
-fn draw_queue(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, waiting: &[Waiting]) {
-    if waiting.is_empty() {
-        let text = if scene.world.lanes.is_empty() {
-            "no release is known yet: the backends are being asked"
-        } else {
-            "nothing waits for a person"
-        };
-        painter.line(
-            area.x + 1,
-            area.y,
-            area.width - 1,
-            &Line::new()
-                .sign(Sign::Good)
-                .with(Role::Dim, format!(" {text}")),
-        );
-        return;
-    }
-    let oldest = waiting.iter().filter_map(|waiting| waiting.since).min();
-    let remark = oldest.map_or_else(Line::new, |since| {
-        Line::dim(format!("oldest {}", text::ago(since, scene.now)))
-    });
-    let title = Line::new()
-        .with(Role::Strong, "waits for a person ")
-        .with(Role::Person, waiting.len().to_string());
-    let border = if scene.state.pane() == 1 {
-        Role::Key
-    } else {
-        Role::Border
-    };
-    let inside = painter.frame_as(area, &title, &remark, border);
-    let marked = waiting
-        .iter()
-        .position(|waiting| Some(&waiting.lane) == scene.state.view.lane.as_ref());
-    let window = table::window(waiting.len(), marked, usize::from(inside.height));
-    for (waiting, y) in waiting
-        .iter()
-        .take(window.end)
-        .skip(window.start)
-        .zip(inside.top()..)
-    {
-        queue_row(
-            painter,
-            Rect {
-                y,
-                height: 1,
-                ..inside
-            },
-            scene,
-            waiting,
-        );
-    }
-}
-
-fn queue_row(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, waiting: &Waiting) {
-    let marked = scene.state.view.lane.as_ref() == Some(&waiting.lane);
-    let keys: String = waiting
-        .verbs
-        .iter()
-        .filter_map(|verb| verb.key())
-        .map(|key| format!(" {key}"))
-        .collect();
-    let age = waiting
-        .since
-        .map_or_else(String::new, |since| text::ago(since, scene.now));
-    let tail = Line::dim(format!("{age:>5} ")).with(Role::Key, format!("{keys:<6}"));
-    let tail_width = text::cells(painter.measure(&tail));
-    let names = if area.width >= 100 {
-        (18, 16, 10)
-    } else {
-        (15, 12, 0)
-    };
-    let mut line = Line::new()
-        .text(if marked { "▶" } else { " " })
-        .sign(urgency_sign(waiting.urgency))
-        .text(" ")
-        .with(Role::Strong, text::left(waiting.lane.0.as_str(), names.0))
-        .text(" ")
-        .text(text::left(&waiting.release, names.1))
-        .text(" ");
-    if names.2 > 0 {
-        line = line
-            .with(Role::Dim, text::left(waiting.lane.1.as_str(), names.2))
-            .text(" ");
-    }
-    line = line
-        .with(
-            urgency_sign(waiting.urgency).role(),
-            format!("{:<8}", waiting.what),
-        )
-        .text(waiting.reason.to_string());
-    painter.line(
-        area.x,
-        area.y,
-        area.width.saturating_sub(tail_width + 1),
-        &line,
-    );
-    painter.line_right(area, area.y, &tail);
-    if marked {
-        painter.wash(area, painter.look.theme.cursor(painter.look.depth));
-    }
-}
-
-fn urgency_sign(urgency: Urgency) -> Sign {
-    match urgency {
-        Urgency::Hurting | Urgency::Blocked => Sign::Bad,
-        Urgency::Asked => Sign::Person,
-        Urgency::Held => Sign::Held,
-        Urgency::Unproven => Sign::Missing,
     }
 }
 

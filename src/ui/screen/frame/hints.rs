@@ -8,7 +8,7 @@ use crate::ui::{
     line::Line,
     paint::Painter,
     screen::{Scene, Screen, acts::Act},
-    sheet::Stage,
+    sheet::{Sheet, Stage, reasons},
     state::Overlay,
     text,
     theme::Role,
@@ -17,11 +17,16 @@ use crate::ui::{
 /// The keys that work here; whole items are dropped from the right, `?` never.
 pub(super) fn bottom(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, acts: &[Act]) {
     let y = area.bottom() - 1;
-    let end = Line::new()
-        .with(Role::Key, ":")
-        .text(" more  ")
-        .with(Role::Key, "?")
-        .text(" help");
+    // Where keys are text or close what is open, these two mean nothing.
+    let end = if scene.state.overlay.is_some() {
+        Line::new()
+    } else {
+        Line::new()
+            .with(Role::Key, ":")
+            .text(" more  ")
+            .with(Role::Key, "?")
+            .text(" help")
+    };
     let mut room = usize::from(area.width).saturating_sub(painter.measure(&end) + 4);
     let mut x = area.x + 1;
     for hint in hints(scene, acts) {
@@ -46,9 +51,7 @@ fn hints(scene: &Scene<'_>, acts: &[Act]) -> Vec<Line> {
                 (Command::Filter, true) => "search",
                 _ => binding.hint,
             };
-            Line::new()
-                .with(Role::Key, binding.label)
-                .text(format!(" {hint}"))
+            self::hint(binding.label, hint)
         })
     };
     if let Some(overlay) = &scene.state.overlay {
@@ -101,18 +104,16 @@ fn hints(scene: &Scene<'_>, acts: &[Act]) -> Vec<Line> {
 
 fn overlay_hints(overlay: &Overlay) -> Vec<Line> {
     let said: &[(&str, &str)] = match overlay {
-        Overlay::Sheet(sheet) if matches!(sheet.stage, Stage::Bend(_)) => {
-            &[("Tab", "other field"), ("⏎", "go on"), ("Esc", "close")]
-        }
+        Overlay::Sheet(sheet) if matches!(sheet.stage, Stage::Bend(_)) => &[
+            ("Tab", "other field"),
+            ("PgDn", "requests"),
+            ("⏎", "go on"),
+            ("Esc", "close"),
+        ],
         Overlay::Sheet(sheet) if sheet.is_typing() => {
             &[("Esc", "leaves the field"), ("⏎", "keeps it")]
         }
-        Overlay::Sheet(_) => &[
-            ("1-4", "reason"),
-            ("t", "other target"),
-            ("d", "requests"),
-            ("Esc", "close"),
-        ],
+        Overlay::Sheet(sheet) => return sheet_hints(sheet),
         Overlay::Filter(..) => &[("⏎", "keep"), ("Esc", "as before")],
         Overlay::Search(_) => &[("⏎", "find"), ("Esc", "close")],
         Overlay::Palette(..) => &[
@@ -130,7 +131,28 @@ fn overlay_hints(overlay: &Overlay) -> Vec<Line> {
         ],
         Overlay::Leaving => &[("q", "leave"), ("Esc", "stay")],
     };
-    said.iter()
-        .map(|(key, what)| Line::new().with(Role::Key, *key).text(format!(" {what}")))
-        .collect()
+    said.iter().map(|(key, what)| hint(key, what)).collect()
+}
+
+fn hint(key: &str, what: &str) -> Line {
+    Line::new().with(Role::Key, key).text(format!(" {what}"))
+}
+
+/// Keys of a sheet that do something on this one.
+fn sheet_hints(sheet: &Sheet) -> Vec<Line> {
+    let mut hints = vec![if reasons(sheet.plan.ask.verb).is_some() {
+        hint("1-4", "reason")
+    } else {
+        hint("1 2", "which jobs")
+    }];
+    if sheet.targets.len() > 1 {
+        hints.push(hint("t", "other target"));
+    }
+    if sheet.turned + 1 < sheet.parts {
+        hints.push(hint("d", "read on"));
+    } else if sheet.pages > 1 {
+        hints.push(hint("d", "requests"));
+    }
+    hints.push(hint("Esc", "close"));
+    hints
 }

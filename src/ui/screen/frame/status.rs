@@ -9,7 +9,7 @@ use crate::{
     },
     ui::{
         line::Line,
-        screen::{Scene, acts::Act, frame::trouble_word},
+        screen::{Scene, Screen, acts::Act, frame::trouble_word},
         sign::Sign,
         state::Overlay,
         text,
@@ -179,12 +179,15 @@ fn warning(scene: &Scene<'_>, acts: &[Act]) -> Line {
             }
             _ => format!(" {} {verb} off: {reason}", keys.join(" ")),
         };
-        let line = Line::new().sign(Sign::Warn).text(said);
-        return if on.is_empty() {
-            line
-        } else {
-            line.with(Role::Dim, format!("; {} stay on", on.join(" ")))
-        };
+        let line = Line::new().sign(Sign::Warn);
+        if on.is_empty() {
+            return line.text(said);
+        }
+        let stay = if on.len() == 1 { "stays" } else { "stay" };
+        // A long reason is cut; what still acts is not.
+        return line
+            .text(format!(" {} {stay} on;", on.join(" ")))
+            .with(Role::Dim, said);
     }
     let silent = scene
         .world
@@ -198,8 +201,9 @@ fn warning(scene: &Scene<'_>, acts: &[Act]) -> Line {
             " backend `{id}`: {word}; i says what it takes with it"
         ));
     }
+    let at_fleet = scene.state.view.screen == Screen::Fleet;
     match scene.state.setup.coach.first() {
-        Some(told) if !scene.state.coached => Line::dim(told.to_string()),
+        Some(told) if at_fleet && !scene.state.coached => Line::dim(told.to_string()),
         Some(_) | None => Line::new(),
     }
 }

@@ -15,8 +15,46 @@ use crate::{
     },
 };
 
+/// The title of a frame around it.
+pub fn title(scene: &Scene<'_>) -> &'static str {
+    if scene.rollout_is_its_own() {
+        "rollout"
+    } else {
+        "there now"
+    }
+}
+
+/// What is in the environment, when that is not the release shown: its name and
+/// its revision.
+fn there_now(scene: &Scene<'_>, rollout: &Rollout) -> Line {
+    let revision = rollout.stable().or(rollout.current());
+    let revision = revision.map(name).unwrap_or_default();
+    let label = scene.live_label();
+    let named = match &label {
+        Some(label) if label.as_str() != revision => format!("{label} ({revision})"),
+        Some(_) | None => revision,
+    };
+    let word = if rollout.is_fully_promoted() {
+        "now live "
+    } else {
+        "in place "
+    };
+    let line = Line::dim(word).with(Role::Strong, named);
+    match scene.lane() {
+        Some(lane) => line.with(
+            Role::Dim,
+            format!("   {} is not deployed here yet", scene.label_of(lane)),
+        ),
+        None => line,
+    }
+}
+
 /// The share of traffic, for a frame's corner.
 pub fn weight(scene: &Scene<'_>) -> Line {
+    if !scene.rollout_is_its_own() {
+        let live = scene.live_label();
+        return live.map_or_else(Line::new, |live| Line::dim(format!("now {live}")));
+    }
     match scene.rollout() {
         Some(rollout) if rollout.has_canary() && !rollout.is_fully_promoted() => {
             Line::new().with(Role::Canary, rollout.weight_actual.to_string())
@@ -26,7 +64,7 @@ pub fn weight(scene: &Scene<'_>) -> Line {
     }
 }
 
-/// Everything about the rollout in at most six lines.
+/// Everything about the rollout in at most seven lines.
 pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
     let Some(rollout) = scene.rollout() else {
         let known = scene
@@ -36,7 +74,11 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
     };
     let narrow = width < NARROW;
     let mut lines = Vec::new();
-    if rollout.has_canary() {
+    let own = scene.rollout_is_its_own();
+    if !own {
+        lines.push(there_now(scene, rollout));
+    }
+    if rollout.has_canary() && (own || !rollout.is_fully_promoted()) {
         lines.push(traffic(rollout, width));
     }
     if !rollout.steps.is_empty() && !rollout.is_fully_promoted() {

@@ -119,7 +119,7 @@ pub fn cockpit(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         lines(painter, area, "nothing marked", &Line::new(), &[]);
         return;
     };
-    let title = format!("{} {}", lane.service, scene.label_of(lane));
+    let name = format!("{} {}", lane.service, scene.label_of(lane));
     let flow_height = 6;
     let [top, middle, bottom] = Layout::vertical([
         Constraint::Length(flow_height),
@@ -128,7 +128,7 @@ pub fn cockpit(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     ])
     .areas(area);
     let flow = flow::lines(scene, usize::from(top.width.saturating_sub(4)));
-    lines(painter, top, &title, &decision_line(scene), &flow);
+    lines(painter, top, &name, &decision_line(scene), &flow);
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(56), Constraint::Percentage(44)]).areas(middle);
     let width = usize::from(left.width.saturating_sub(4));
@@ -136,7 +136,8 @@ pub fn cockpit(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     let canary_height = u16::try_from(canary.len()).unwrap_or(6) + 2;
     let [traffic, graphs] =
         Layout::vertical([Constraint::Length(canary_height), Constraint::Min(5)]).areas(left);
-    lines(painter, traffic, "rollout", &canary::weight(scene), &canary);
+    let title = canary::title(scene);
+    lines(painter, traffic, title, &canary::weight(scene), &canary);
     charts::draw(painter, graphs, scene);
     let width = usize::from(right.width.saturating_sub(4));
     let gates = findings::lines(scene, width);
