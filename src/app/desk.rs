@@ -10,7 +10,7 @@ use tokio::{
 use crate::{
     app::{
         entry::{Person, backend_of},
-        kill::KillPoint,
+        kill::{Fuse, KillPoint},
     },
     backend::{BackendError, Controls, ErrorKind, Focus, Now},
     domain::{
@@ -21,7 +21,7 @@ use crate::{
         text::Clean,
     },
     engine::world::World,
-    store::{Admission, Entry, Ledger},
+    store::{Admission, Entry, First, Ledger, Place, Written},
 };
 
 /// What drivers share.
@@ -33,7 +33,7 @@ pub(super) struct Desk {
     pub(super) ledger: Arc<Ledger>,
     pub(super) person: Person,
     pub(super) clock: Now,
-    pub(super) kill: Option<KillPoint>,
+    pub(super) kill: Option<Fuse>,
 }
 
 impl Desk {
@@ -53,14 +53,9 @@ impl Desk {
         &self.person
     }
 
-    /// Dies here, as if the machine did, if a test asked for it.
-    pub(super) fn kill(&self, point: KillPoint) {
-        if self.kill == Some(point) {
-            // Runs no destructor, flushes nothing, and cannot be caught.
-            let this = rustix::process::getpid();
-            if rustix::process::kill_process(this, rustix::process::Signal::KILL).is_err() {
-                std::process::abort();
-            }
+    fn pass(&self, point: KillPoint) {
+        if let Some(fuse) = &self.kill {
+            fuse.pass(point);
         }
     }
 
@@ -101,6 +96,7 @@ impl Desk {
             return Err(no_control(&backend));
         };
         let none = || no_control(&backend);
+        self.pass(KillPoint::BeforeSend);
         let answer = match order {
             Order::Rollout(order) => {
                 controls
@@ -121,6 +117,7 @@ impl Desk {
             Order::Run(order) => controls.run.as_ref().ok_or_else(none)?.send(order).await,
             Order::Model(order) => controls.model.as_ref().ok_or_else(none)?.send(order).await,
         };
+        self.pass(KillPoint::AfterSend);
         self.look_closely(&backend);
         answer
     }
@@ -169,16 +166,47 @@ impl Desk {
         );
     }
 
+    /// Says what went wrong beside a line that was written.
+    async fn mention(&self, written: &Written) {
+        if let Some(why) = &written.unmarked {
+            self.say(Clean::from(format!(
+                "line {} is written, its checkpoint is not: {why}",
+                written.seq
+            )))
+            .await;
+        }
+    }
+
     /// Writes a throttle's intent, unless another was first.
     pub(super) async fn admit(&self, entry: Entry) -> Result<Admission, Clean> {
         let (ledger, now) = (Arc::clone(&self.ledger), self.now());
+        self.pass(KillPoint::BeforeWrite);
         let written = spawn_blocking(move || ledger.append_unless_busy(&entry, now)).await;
+        self.pass(KillPoint::AfterWrite);
         match written {
-            Ok(Ok(admission)) => Ok(admission),
+            Ok(Ok(admission)) => {
+                if let Admission::Written(written) = &admission {
+                    self.mention(written).await;
+                }
+                Ok(admission)
+            }
             Ok(Err(error)) => Err(Clean::from(format!(
                 "nothing was sent, because it could not be written down first: {error}"
             ))),
             Err(panic) => Err(Clean::from(format!("the ledger writer stopped: {panic}"))),
+        }
+    }
+
+    /// Who has pulled a brake on something this plan touches since it began.
+    pub(super) async fn overtaken(&self, plan: &PlanId) -> Result<Option<First>, Clean> {
+        let (ledger, now, plan) = (Arc::clone(&self.ledger), self.now(), plan.clone());
+        match spawn_blocking(move || ledger.overtaken(&plan, now)).await {
+            Ok(found) => found.map_err(|error| {
+                Clean::from(format!(
+                    "nothing was sent, because it could not be seen whether somebody pulled a brake: {error}"
+                ))
+            }),
+            Err(panic) => Err(Clean::from(format!("the ledger reader stopped: {panic}"))),
         }
     }
 
@@ -190,9 +218,22 @@ impl Desk {
             .request
             .as_ref()
             .map(|request| request.command.clone());
+        self.pass(KillPoint::BeforeWrite);
         let written = spawn_blocking(move || ledger.append_or_spool(&entry, now)).await;
+        self.pass(KillPoint::AfterWrite);
         match written {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(Place::Ledger(written))) => {
+                self.mention(&written).await;
+                Ok(())
+            }
+            Ok(Ok(Place::Spool { path, why })) => {
+                self.say(Clean::from(format!(
+                    "written to the spool {} until the ledger can be written: {why}",
+                    path.display()
+                )))
+                .await;
+                Ok(())
+            }
             Ok(Err(stranded)) => Err(Clean::from(by_hand.map_or_else(
                 || stranded.to_string(),
                 |command| format!("{stranded}; to do it by hand: {command}"),

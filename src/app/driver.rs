@@ -4,12 +4,12 @@
 //! this file only does it. Every send has its intent on disk before it, and
 //! nothing is called done because a backend said "accepted".
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
-    app::{desk::Desk, entry, kill::KillPoint},
+    app::{desk::Desk, entry},
     backend::{BackendError, ErrorKind},
     domain::{
         action::{Order, Receipt, RolloutAction, RolloutOrder},
@@ -19,8 +19,8 @@ use crate::{
     },
     engine::{
         clear::Cleared,
-        plan::{self, Next, Stuck},
-        verify,
+        plan::{self, Class, Next, Stuck},
+        verify::{self, Effect},
         world::{PlanRecord, StepRecord, StepState, World},
     },
     store::{Admission, EntryKind},
@@ -32,7 +32,13 @@ pub(super) async fn drive(desk: Arc<Desk>, id: PlanId, cleared: Cleared) {
     let driver = Driver { desk, id, cleared };
     let (outcome, note) = driver.run().await;
     driver.close(outcome, note).await;
+    if outcome == ActionOutcome::Unknown {
+        driver.look_on().await;
+    }
 }
+
+/// How long the effect of something unknown is still looked for.
+const LATE: Duration = Duration::from_secs(30 * 60);
 
 struct Driver {
     desk: Arc<Desk>,
@@ -148,11 +154,11 @@ impl Driver {
         // The only step of a plan has its intent already: that is how it was admitted.
         if self.is_long() {
             self.intend(step, &order, world).await?;
+        } else if self.cleared.plan().class != Class::Brake {
+            self.heed_brakes().await?;
         }
-        self.desk.kill(KillPoint::BeforeSend);
         self.tell(PlanProgress::Sending { step }).await;
         let answer = self.desk.send(&order).await;
-        self.desk.kill(KillPoint::AfterSend);
         let receipt = match answer {
             Ok(receipt) => Ok(receipt),
             Err(error) if error.kind == ErrorKind::Ambiguous => Err(error.message),
@@ -196,8 +202,7 @@ impl Driver {
             self.desk.person(),
         );
         let entry = entry::with_step(entry, Some(step), order, self.desk.preview(order));
-        self.desk.kill(KillPoint::BeforeIntent);
-        let admitted = if entry.brake {
+        if entry.brake {
             self.desk.write_brake(entry).await.map_err(Halt::Failed)?;
             Ok(())
         } else {
@@ -207,9 +212,16 @@ impl Driver {
                     Err(Halt::Stopped(Clean::from(first.to_string())))
                 }
             }
-        };
-        self.desk.kill(KillPoint::AfterIntent);
-        admitted
+        }
+    }
+
+    /// A throttle with one step may have waited for quiet since it was written
+    /// down; who pulled a brake meanwhile, in whatever process, is obeyed.
+    async fn heed_brakes(&self) -> Result<(), Halt> {
+        match self.desk.overtaken(&self.id).await.map_err(Halt::Failed)? {
+            Some(first) => Err(Halt::Stopped(Clean::from(first.to_string()))),
+            None => Ok(()),
+        }
     }
 
     async fn seen(&self, step: usize, record: &PlanRecord) {
@@ -218,10 +230,8 @@ impl Driver {
         })
         .await;
         if record.steps.len() > 1 {
-            self.desk.kill(KillPoint::BeforeOutcome);
             self.write_outcome(Some(step), ActionOutcome::Confirmed, Clean::default())
                 .await;
-            self.desk.kill(KillPoint::AfterOutcome);
         }
     }
 
@@ -261,6 +271,49 @@ impl Driver {
         }
     }
 
+    /// Looks for the effect of a step that was not seen in time, as long as it
+    /// is worth knowing, and writes it down when it shows after all.
+    async fn look_on(&self) {
+        let (mut worlds, until) = (self.desk.worlds(), Instant::now() + LATE);
+        let late = |world: &Arc<World>| {
+            let record = world.plans.get(&self.id)?;
+            let (index, step) = record
+                .steps
+                .iter()
+                .enumerate()
+                .find(|(_, step)| !matches!(step.state, StepState::Seen { .. }))?;
+            let StepState::Answered {
+                receipt,
+                returned_at,
+            } = &step.state
+            else {
+                return None;
+            };
+            let version = receipt.as_ref().ok().and_then(|receipt| receipt.version);
+            let effect = verify::effect(world, &step.order, *returned_at, version);
+            (effect == Effect::Seen).then_some((index, *returned_at))
+        };
+        let found = timeout_at(until, worlds.wait_for(|world| late(world).is_some())).await;
+        let Ok(Ok(Some((index, sent_at)))) = found.map(|world| world.map(|world| late(&world)))
+        else {
+            return;
+        };
+        let after = (self.desk.now() - sent_at).num_seconds();
+        let note = Clean::from(format!("seen {after} s after it was sent"));
+        let steps = self.cleared.plan().steps.len();
+        self.tell(PlanProgress::Seen { step: index }).await;
+        if self.is_long() {
+            self.write_outcome(Some(index), ActionOutcome::Confirmed, note.clone())
+                .await;
+        }
+        if index + 1 == steps {
+            self.close(ActionOutcome::Confirmed, note).await;
+        } else {
+            let note = self.so_far(index + 1, &note);
+            self.close(ActionOutcome::Partial, note).await;
+        }
+    }
+
     async fn tell(&self, what: PlanProgress) {
         self.desk.tell(&self.id, what).await;
     }
@@ -286,10 +339,8 @@ impl Driver {
     }
 
     async fn close(&self, outcome: ActionOutcome, note: Clean) {
-        self.desk.kill(KillPoint::BeforeOutcome);
         let step = (!self.is_long()).then_some(0);
         self.write_outcome(step, outcome, note.clone()).await;
-        self.desk.kill(KillPoint::AfterOutcome);
         self.tell(PlanProgress::Ended { outcome, note }).await;
         self.desk.finished(&self.id);
     }

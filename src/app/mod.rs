@@ -8,6 +8,7 @@ pub mod clock;
 mod desk;
 mod driver;
 pub mod entry;
+mod history;
 mod keeper;
 pub mod kill;
 mod settle;
@@ -17,7 +18,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use crate::app::{entry::Person, kill::KillPoint};
+pub use crate::app::{
+    entry::Person,
+    kill::{Fuse, KillPoint},
+};
 use crate::{
     app::desk::Desk,
     backend::{
@@ -36,7 +40,7 @@ use crate::{
         plan::{Class, Plan},
         world::World,
     },
-    store::{Admission, EntryKind, Ledger, Record},
+    store::{Admission, EntryKind, History, Ledger, Record},
 };
 
 /// How many observations may wait for the keeper before feeds are held up.
@@ -57,7 +61,7 @@ pub struct Assembly {
     /// The clock.
     pub now: Now,
     /// Where to die, in tests.
-    pub kill: Option<KillPoint>,
+    pub kill: Option<Fuse>,
 }
 
 /// A running gonogo. Cheap to clone.
@@ -74,7 +78,10 @@ pub struct Handle {
 /// Brings everything up. Opens no connection before it returns.
 pub fn start(assembly: Assembly) -> Handle {
     let (inbox, observations) = mpsc::channel(INBOX);
-    let (world_out, worlds) = watch::channel(Arc::new(World::default()));
+    let history = History::of(assembly.ledger.path());
+    let recalled = history::recall(&history);
+    let forgotten = recalled.as_ref().err().map(ToString::to_string);
+    let (world_out, worlds) = watch::channel(Arc::new(recalled.unwrap_or_default()));
     let (focus, focused) = watch::channel(Focus::default());
     let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
     let now = assembly.now;
@@ -111,9 +118,20 @@ pub fn start(assembly: Assembly) -> Handle {
         clock: now,
         kill: assembly.kill,
     });
+    tasks.spawn(history::remember(
+        Arc::clone(&desk),
+        history,
+        cancel.clone(),
+    ));
     let settling = {
         let (desk, cancel) = (Arc::clone(&desk), cancel.clone());
         async move {
+            if let Some(why) = forgotten {
+                desk.say(Clean::from(format!(
+                    "what earlier processes saw at 100 % is not known: {why}"
+                )))
+                .await;
+            }
             tokio::select! {
                 () = settle::settle(desk) => {}
                 () = cancel.cancelled() => {}
@@ -216,7 +234,6 @@ impl Handle {
         let entry = entry::of_cleared(EntryKind::Intent, id, cleared, world, self.desk.person());
         let step = (plan.steps.len() == 1).then_some(0);
         let entry = entry::with_step(entry, step, &first.order, self.desk.preview(&first.order));
-        self.desk.kill(KillPoint::BeforeIntent);
         if entry.brake {
             self.desk
                 .write_brake(entry)
@@ -230,7 +247,6 @@ impl Handle {
                 }
             }
         }
-        self.desk.kill(KillPoint::AfterIntent);
         Ok(())
     }
 

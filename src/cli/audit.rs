@@ -8,10 +8,31 @@ use crate::{
     cli::{Stop, args::Audit, exit::Exit, output::Out},
     domain::text::Clean,
     report::{SCHEMA, plain, words},
-    store::{LedgerError, Reader, Record, Report, Seal, checkpoint::Checkpoint, verify},
+    store::{
+        Ledger, LedgerError, Paths, Reader, Record, RecordKind, Report, Seal, Writer,
+        checkpoint::Checkpoint, verify,
+    },
 };
 
-pub(super) fn audit(ledger: &Path, args: &Audit, out: &mut Out) -> Result<Exit, Stop> {
+pub(super) fn audit(paths: Paths, args: &Audit, out: &mut Out) -> Result<Exit, Stop> {
+    let ledger = paths.ledger.clone();
+    let exit = answer(&ledger, args, out)?;
+    // What waits in a spool is in no line above.
+    match Ledger::new(paths, Writer::this_process()).spooled() {
+        Ok(waiting) => {
+            for (spool, lines) in waiting {
+                out.remark(format!(
+                    "gonogo: {lines} more lines wait in {} until the ledger can be written",
+                    spool.display()
+                ));
+            }
+        }
+        Err(error) => out.remark(format!("gonogo: {error}")),
+    }
+    Ok(exit)
+}
+
+fn answer(ledger: &Path, args: &Audit, out: &mut Out) -> Result<Exit, Stop> {
     match args {
         Audit::Log {
             service,
@@ -144,17 +165,27 @@ fn row(record: &Record) -> Vec<String> {
             record.actor.to_string()
         },
         record.kind.word().to_owned(),
-        if record.verb.is_empty() {
-            dash()
-        } else {
-            record.verb.to_string()
-        },
+        act(record).unwrap_or_else(dash),
         place,
         record
             .outcome
             .map_or_else(dash, |outcome| outcome.word().to_owned()),
         note.lines().next().unwrap_or_default().to_owned(),
     ]
+}
+
+/// The verb, and of a plan with several steps what this one was.
+fn act(record: &Record) -> Option<String> {
+    if record.verb.is_empty() {
+        return None;
+    }
+    let of_several = record.step.is_some() && record.steps.is_some_and(|steps| 1 < steps);
+    Some(match &record.action {
+        Some(action) if of_several || record.kind == RecordKind::Nudge => {
+            format!("{}: {action}", record.verb)
+        }
+        _ => record.verb.to_string(),
+    })
 }
 
 fn show(records: &[&Record], what: &str, as_json: bool, out: &mut Out) -> Result<Exit, Stop> {

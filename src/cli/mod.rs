@@ -174,7 +174,7 @@ async fn dispatch(line: Line, out: &mut Out) -> Result<Exit, Stop> {
         }
         Command::Audit(args) => {
             let config = session::load(global.config.as_deref(), out)?;
-            audit::audit(&session::paths(&config)?.ledger, &args, out)
+            audit::audit(session::paths(&config)?, &args, out)
         }
         Command::Init(args) => init::init(&global, &args, out).await,
         Command::Config(args) => explain::config(global.config.as_deref(), args, out).await,

@@ -9,7 +9,7 @@ use std::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
-    app::{self, Assembly, Handle, KillPoint, Person, clock},
+    app::{self, Assembly, Fuse, Handle, Person, clock},
     backend::Feed,
     cli::{Stop, exit::Exit, output::Out},
     config::{self, Config, Found, Surroundings, env, suggest::nearest},
@@ -210,7 +210,7 @@ pub(super) fn person() -> Clean {
 /// Puts together what the app starts from.
 pub(super) fn assemble(config: Config, paths: Paths) -> Result<Assembly, Stop> {
     let kill = env::kill_at()
-        .map(|point| point.parse::<KillPoint>())
+        .map(|point| point.parse::<Fuse>())
         .transpose()
         .map_err(|why| Stop::new(Exit::Usage, why))?;
     Ok(Assembly {

@@ -11,7 +11,7 @@ use crate::{
         verdict::{Verdict, Word},
     },
     engine::{
-        lane::{Lane, Place},
+        lane::{Lane, Place, approvals_for, stands_before},
         release::Release,
         world::{Known, World},
     },
@@ -90,7 +90,7 @@ pub fn flow(world: &World, lane: &Lane, now: Timestamp) -> Vec<FlowStage> {
     push_jobs(&mut stages, "staging", &|job| {
         job.stage == Stage::Deploy && is_staging(&job.name)
     });
-    stages.extend(approval(world, release));
+    stages.extend(approval(world, lane, release));
     if world.rollouts.contains_key(&lane.target) {
         stages.extend(rollout(lane));
     }
@@ -187,9 +187,10 @@ fn gates(world: &World, lane: &Lane, release: &Release) -> Option<FlowStage> {
     ))
 }
 
-fn approval(world: &World, release: &Release) -> Option<FlowStage> {
+fn approval(world: &World, lane: &Lane, release: &Release) -> Option<FlowStage> {
     let run = release.run.value()?;
-    if let Some(waiting) = world.approvals_of(run).first() {
+    let service = world.catalog.services.get(&lane.service)?;
+    if let Some(waiting) = approvals_for(world, service, release, &lane.environment).first() {
         let state = if waiting.timer_ends_at.is_some() {
             FlowState::Queued
         } else {
@@ -200,8 +201,8 @@ fn approval(world: &World, release: &Release) -> Option<FlowStage> {
     let (_, review) = world
         .reviews
         .from_where(&|id| id.run < *run)
-        .next()
-        .filter(|(id, _)| id.run == *run)?;
+        .take_while(|(id, _)| id.run == *run)
+        .find(|(_, review)| stands_before(service, &review.environment, &lane.environment))?;
     let state = match review.answer {
         crate::domain::approval::Answer::Approved => FlowState::Done,
         crate::domain::approval::Answer::Rejected => FlowState::Failed,

@@ -281,12 +281,31 @@ pub fn next(plan: &PlanRecord, world: &World, now: Timestamp) -> Next {
                     Effect::Seen => Next::Record(index),
                     Effect::Moved(why) => Next::Stuck(Stuck::Moved(why)),
                     Effect::TakenBack(why) => Next::Stuck(Stuck::TakenBack(why)),
+                    Effect::UnderWay if leads_on(plan, index) => Next::Record(index),
+                    Effect::UnderWay => after_send(plan, index, false, *returned_at, now),
                     Effect::NotYet => after_send(plan, index, receipt.is_ok(), *returned_at, now),
                 };
             }
         }
     }
     Next::Done
+}
+
+/// Whether what is under way is finished by the steps after it: an undo outside
+/// the roll-back window goes through the steps unless it is promoted, and one
+/// of a held rollout stands still.
+fn leads_on(plan: &PlanRecord, index: usize) -> bool {
+    let action = |index: usize| match plan.steps.get(index).map(|step| &step.order) {
+        Some(Order::Rollout(order)) => Some(&order.action),
+        _ => None,
+    };
+    matches!(
+        (action(index), action(index + 1)),
+        (
+            Some(RolloutAction::Undo { .. }),
+            Some(RolloutAction::PromoteFull | RolloutAction::Resume)
+        )
+    )
 }
 
 fn before_send(plan: &PlanRecord, index: usize, world: &World, now: Timestamp) -> Next {
@@ -321,7 +340,7 @@ fn before_send(plan: &PlanRecord, index: usize, world: &World, now: Timestamp) -
 fn after_send(
     plan: &PlanRecord,
     index: usize,
-    accepted: bool,
+    overlooked: bool,
     returned_at: Timestamp,
     now: Timestamp,
 ) -> Next {
@@ -344,8 +363,8 @@ fn after_send(
     };
     let nudge_at = returned_at + patience;
     // What may never have arrived is looked for first; only an accepted change
-    // can have been overlooked.
-    if accepted && step.nudged_at.is_none() && can_be_nudged(&step.order) {
+    // that nothing shows can have been overlooked.
+    if overlooked && step.nudged_at.is_none() && can_be_nudged(&step.order) {
         return if nudge_at <= now {
             Next::Nudge(index)
         } else {

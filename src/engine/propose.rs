@@ -16,13 +16,15 @@ use crate::{
         },
         approval::PendingApproval,
         catalog::{PlaceSpec, ServiceSpec},
-        id::{ReleaseId, RunId, Version},
+        id::{ReleaseId, Version},
         pipeline::{Outcome, Phase, Run},
         rollout::Rollout,
         text::Clean,
     },
     engine::{
         clear::Refusal,
+        correlate::release_of_revision,
+        lane,
         plan::{Ask, Class, Plan, PlanStep, Verb},
         release::Release,
         world::{Known, World},
@@ -63,7 +65,10 @@ struct Scene<'a> {
     now: Timestamp,
     service: &'a ServiceSpec,
     place: &'a PlaceSpec,
+    /// What the row points to.
     release: Option<&'a Release>,
+    /// What the rollout wants to run, which may be another.
+    carried: Option<&'a Release>,
 }
 
 impl<'a> Scene<'a> {
@@ -96,6 +101,10 @@ impl<'a> Scene<'a> {
             .and_then(|lane| lane.release())
             .and_then(|id| world.release(id))
             .map(AsRef::as_ref);
+        let carried = world.rollouts.get(&place.target).and_then(|rollout| {
+            let hash = rollout.current_hash.as_ref()?;
+            release_of_revision(world, service, rollout, hash).map(AsRef::as_ref)
+        });
         Ok(Self {
             world,
             ask,
@@ -103,6 +112,7 @@ impl<'a> Scene<'a> {
             service,
             place,
             release,
+            carried,
         })
     }
 
@@ -130,13 +140,21 @@ impl<'a> Scene<'a> {
             .ok_or_else(|| Refusal::NoTarget("no run is linked to this release".into()))
     }
 
+    /// A plan without steps. What acts on a rollout is about the release that is
+    /// in it, whatever else is on its way there.
     fn plan(&self, class: Class, subject: Subject) -> Plan {
+        let release = match subject {
+            Subject::Rollout(_) => self.carried,
+            Subject::Approval(_) | Subject::Run(_) | Subject::Pipeline(_) | Subject::Model(_) => {
+                self.release
+            }
+        };
         Plan {
             ask: self.ask.clone(),
             class,
             bends: None,
-            release: self.release.map(|release| release.id.clone()),
-            release_label: self.release.map_or_else(
+            release: release.map(|release| release.id.clone()),
+            release_label: release.map_or_else(
                 || self.service.name.text().clone(),
                 |release| release.label.clone(),
             ),
@@ -244,8 +262,14 @@ fn fact(label: &'static str, text: impl Into<Clean>) -> (Clean, Clean) {
 fn answer(scene: &Scene<'_>, say: Say) -> Result<Plan, Refusal> {
     let waiting = scene
         .release
-        .and_then(|release| release.run.value())
-        .map(|run: &RunId| scene.world.approvals_of(run))
+        .map(|release| {
+            lane::approvals_for(
+                scene.world,
+                scene.service,
+                release,
+                &scene.place.environment,
+            )
+        })
         .unwrap_or_default();
     let named: Vec<&Known<PendingApproval>> = match &scene.ask.environment {
         Some(name) => waiting
@@ -258,12 +282,22 @@ fn answer(scene: &Scene<'_>, say: Say) -> Result<Plan, Refusal> {
     let approval = match (named.as_slice(), scene.ask.environment.as_ref()) {
         ([], Some(name)) => {
             return Err(Refusal::NothingToDo(Clean::from(format!(
-                "environment `{name}` does not wait for approval"
+                "environment `{name}` does not wait for approval before {}",
+                scene.place.environment
             ))));
         }
-        ([], None) => return Err(Refusal::NothingToDo("nothing waits for approval".into())),
+        ([], None) => return Err(Refusal::NothingToDo(nothing_waits(scene))),
         ([one], _) => *one,
-        (several, _) => pick(scene, several)?,
+        (several, _) => {
+            let names: Vec<&str> = several
+                .iter()
+                .map(|approval| approval.environment.as_str())
+                .collect();
+            return Err(Refusal::NoTarget(Clean::from(format!(
+                "several environments wait: name one of {}",
+                names.join(", ")
+            ))));
+        }
     };
     let run = scene.run()?;
     let yes = say == Say::Yes;
@@ -308,31 +342,23 @@ fn answer(scene: &Scene<'_>, say: Say) -> Result<Plan, Refusal> {
     Ok(plan)
 }
 
-/// Of several waiting environments, the one named like the lane's; else ask.
-fn pick<'a>(
-    scene: &Scene<'_>,
-    waiting: &[&'a Known<PendingApproval>],
-) -> Result<&'a Known<PendingApproval>, Refusal> {
-    let lane = scene.place.environment.as_str();
-    let like: Vec<&&Known<PendingApproval>> = waiting
+/// That nothing waits here, and what waits elsewhere.
+fn nothing_waits(scene: &Scene<'_>) -> Clean {
+    let run = scene.release.and_then(|release| release.run.value());
+    let elsewhere: Vec<String> = run
+        .map(|run| scene.world.approvals_of(run))
+        .unwrap_or_default()
         .iter()
-        .filter(|approval| {
-            approval.environment.contains(lane) || lane.contains(approval.environment.as_str())
-        })
+        .map(|approval| format!("`{}`", approval.environment))
         .collect();
-    match like.as_slice() {
-        [one] => Ok(one),
-        _ => {
-            let names: Vec<&str> = waiting
-                .iter()
-                .map(|approval| approval.environment.as_str())
-                .collect();
-            Err(Refusal::NoTarget(Clean::from(format!(
-                "several environments wait: name one of {}",
-                names.join(", ")
-            ))))
-        }
+    if elsewhere.is_empty() {
+        return "nothing waits for approval".into();
     }
+    Clean::from(format!(
+        "nothing waits for approval before {}; {} does",
+        scene.place.environment,
+        elsewhere.join(", ")
+    ))
 }
 
 fn run_plan(scene: &Scene<'_>, run: &Run, action: RunAction, effect: String) -> Plan {

@@ -14,7 +14,8 @@ use crate::{
         id::{BackendId, ServiceName},
         measure::{Arm, Measure, MetricId},
         observation::{
-            Basis, Batch, Fact, Failure, Key, Observation, PlanEvent, PlanProgress, Scope,
+            ActionOutcome, Basis, Batch, Fact, Failure, Key, Observation, PlanEvent, PlanProgress,
+            Scope,
         },
         permit::Permit,
         rollout::Rollout,
@@ -542,7 +543,14 @@ fn take_plan(world: &mut World, event: &PlanEvent) {
             }
         }
         PlanProgress::Ended { outcome, note } => {
-            plan.ended.get_or_insert((event.at, *outcome, note.clone()));
+            // Only what was unknown may still turn out.
+            let open = plan
+                .ended
+                .as_ref()
+                .is_none_or(|(_, outcome, _)| *outcome == ActionOutcome::Unknown);
+            if open {
+                plan.ended = Some((event.at, *outcome, note.clone()));
+            }
         }
     }
 }

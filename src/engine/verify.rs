@@ -24,6 +24,8 @@ use crate::{
 pub enum Effect {
     /// It has happened.
     Seen,
+    /// It was taken up and is not through.
+    UnderWay,
     /// It is not to be seen, or what is seen proves nothing.
     NotYet,
     /// The target is gone, replaced, or someone else's word came in between.
@@ -86,8 +88,34 @@ fn rollout_effect(
     {
         // An abort that was there before is cleared by the promotion itself.
         Effect::TakenBack("an abort took the full promotion back".into())
+    } else if is_under_way(known, &order.action) {
+        Effect::UnderWay
     } else {
         Effect::NotYet
+    }
+}
+
+/// Whether the controller has taken up what takes its time. Of a full
+/// promotion: it is at the end of the steps at once, and the pods follow
+/// (`syncRolloutStatusCanary`, argo-rollouts). Of an undo: the earlier revision
+/// is the wanted one.
+fn is_under_way(rollout: &Rollout, action: &RolloutAction) -> bool {
+    match action {
+        RolloutAction::PromoteFull => {
+            let steps = rollout.steps.len();
+            rollout.observed && 0 < steps && rollout.step.is_some_and(|step| steps <= step as usize)
+        }
+        RolloutAction::Undo { hash } => {
+            rollout.observed && rollout.current_hash.as_ref() == Some(hash)
+        }
+        RolloutAction::Hold
+        | RolloutAction::Resume
+        | RolloutAction::Continue
+        | RolloutAction::Skip { .. }
+        | RolloutAction::Abort
+        | RolloutAction::Retry
+        | RolloutAction::Restart { .. }
+        | RolloutAction::Nudge { .. } => false,
     }
 }
 
@@ -116,9 +144,50 @@ fn shows(rollout: &Rollout, action: &RolloutAction, step_before: Option<u32>) ->
             rollout.aborted.is_none() && rollout.phase != RolloutPhase::Degraded
         }
         RolloutAction::Undo { hash } => {
-            rollout.observed && rollout.current_hash.as_ref() == Some(hash)
+            rollout.is_fully_promoted() && rollout.current_hash.as_ref() == Some(hash)
         }
         RolloutAction::Restart { .. } | RolloutAction::Nudge { .. } => rollout.observed,
+    }
+}
+
+/// Whether the world shows that an order has *not* come about, which is more
+/// than not showing that it has.
+pub fn shows_absence(world: &World, order: &Order) -> bool {
+    match order {
+        Order::Rollout(_) => knows(world, order) && !is_stored(world, order),
+        // It still waits for an answer.
+        Order::Approval(order) => world
+            .approvals
+            .get(&order.approval)
+            .is_some_and(|known| known.attempt == order.seen.attempt),
+        Order::Run(order) => order
+            .run
+            .as_ref()
+            .is_some_and(|run| world.runs.contains_key(run)),
+        Order::Model(order) => world.models.contains_key(&order.model),
+    }
+}
+
+/// Whether the target carries what was asked for though nothing came of it yet.
+/// Proves that the request arrived, and no more.
+fn is_stored(world: &World, order: &Order) -> bool {
+    let Order::Rollout(order) = order else {
+        return false;
+    };
+    let Some(rollout) = world.rollouts.get(&order.target) else {
+        return false;
+    };
+    match order.action {
+        RolloutAction::Hold => rollout.held,
+        RolloutAction::PromoteFull => rollout.promoting_full,
+        RolloutAction::Abort => rollout.aborted.is_some(),
+        RolloutAction::Resume
+        | RolloutAction::Continue
+        | RolloutAction::Skip { .. }
+        | RolloutAction::Retry
+        | RolloutAction::Undo { .. }
+        | RolloutAction::Restart { .. }
+        | RolloutAction::Nudge { .. } => false,
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Written {
     pub seq: u64,
     /// Its hash.
     pub hash: Clean,
+    /// Why the checkpoint beside the ledger does not tell of it, if it does not.
+    pub unmarked: Option<LedgerError>,
 }
 
 /// Whether an intent may go ahead.
@@ -169,16 +171,12 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Admission, LedgerError> {
         let mut held = self.hold(now)?;
-        let first = |intent: &Record| First {
-            intent: intent.clone(),
-            alive: intent.writer.is_alive(&self.here, intent.at, now),
-        };
         if let Some(brake) = entry
             .plan
             .as_ref()
             .and_then(|plan| held.index.brake_since(plan))
         {
-            return Ok(Admission::Overtaken(first(brake)));
+            return Ok(Admission::Overtaken(self.first(brake, now)));
         }
         let subject = entry
             .order
@@ -186,7 +184,7 @@ impl Ledger {
             .map(crate::domain::action::Order::subject);
         let other = subject.and_then(|subject| held.index.first_on(&subject, entry.plan.as_ref()));
         if let Some(other) = other {
-            return Ok(Admission::Busy(first(other)));
+            return Ok(Admission::Busy(self.first(other, now)));
         }
         held.write(Line::of(entry, &self.here, now))
             .map(Admission::Written)
@@ -257,13 +255,30 @@ impl Ledger {
     ///
     /// The ledger could not be read.
     pub fn unsettled(&self, now: Timestamp) -> Result<Vec<Record>, LedgerError> {
+        let spooled = spool::ended(&self.paths.spools)?;
         let index = self.look()?;
         Ok(index
             .open()
             .into_iter()
             .filter(|intent| !intent.writer.is_alive(&self.here, intent.at, now))
+            .filter(|intent| !spooled.contains(&(intent.plan.clone(), intent.step)))
             .cloned()
             .collect())
+    }
+
+    /// How many lines wait in which spool to be taken over.
+    ///
+    /// # Errors
+    ///
+    /// A spool could not be read.
+    pub fn spooled(&self) -> Result<Vec<(PathBuf, usize)>, LedgerError> {
+        let mut waiting = Vec::new();
+        for path in &self.paths.spools {
+            if let Some(spool) = spool::Opened::open(path)? {
+                waiting.push((path.clone(), spool.lines().count()));
+            }
+        }
+        Ok(waiting)
     }
 
     /// The brake that was pulled on something `plan` touches since it began,
@@ -272,8 +287,16 @@ impl Ledger {
     /// # Errors
     ///
     /// The ledger could not be read.
-    pub fn overtaken(&self, plan: &PlanId) -> Result<Option<Record>, LedgerError> {
-        Ok(self.look()?.brake_since(plan).cloned())
+    pub fn overtaken(&self, plan: &PlanId, now: Timestamp) -> Result<Option<First>, LedgerError> {
+        let index = self.look()?;
+        Ok(index.brake_since(plan).map(|brake| self.first(brake, now)))
+    }
+
+    fn first(&self, intent: &Record, now: Timestamp) -> First {
+        First {
+            intent: intent.clone(),
+            alive: intent.writer.is_alive(&self.here, intent.at, now),
+        }
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
@@ -350,16 +373,19 @@ impl Held<'_> {
         let (text, hash) = line.chained(seq, &self.index.hash);
         file::append(&mut self.file, self.path, self.index.end, &text)?;
         self.index.take(text.as_bytes());
-        checkpoint::write(
+        // The line is there whatever becomes of the checkpoint.
+        let unmarked = checkpoint::write(
             &self.checkpoint,
             &Checkpoint {
                 seq,
                 hash: hash.clone(),
             },
-        )?;
+        )
+        .err();
         Ok(Written {
             seq,
             hash: Clean::name(&hash),
+            unmarked,
         })
     }
 

@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod entry;
 pub mod error;
 mod file;
+pub mod history;
 mod index;
 pub mod ledger;
 mod order;
@@ -23,6 +24,7 @@ pub mod writer;
 pub use crate::store::{
     entry::{Actor, Entry, EntryKind, SubjectDigest},
     error::LedgerError,
+    history::{Full, History},
     ledger::{Admission, First, Ledger, Place, Stranded, Written},
     paths::Paths,
     record::{Reader, Record, RecordKind},

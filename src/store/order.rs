@@ -48,14 +48,7 @@ fn rollout(order: &RolloutOrder) -> (SubjectName, Arguments, Seen) {
         | RolloutAction::Abort
         | RolloutAction::Retry => {}
     }
-    let subject = SubjectName {
-        family: "rollout".to_owned(),
-        backend: order.target.backend.to_string(),
-        kind: Some(kind_word(order.target.kind).to_owned()),
-        namespace: Some(text(&order.target.namespace)),
-        name: Some(text(&order.target.name)),
-        ..SubjectName::default()
-    };
+    let subject = target(&order.target);
     let seen = Seen {
         uid: Some(text(&order.seen.uid)),
         pod_hash: order.seen.pod_hash.as_ref().map(text),
@@ -137,6 +130,18 @@ fn run_name(run: &RunId) -> SubjectName {
     }
 }
 
+/// A rollout or deployment as a subject.
+pub(super) fn target(target: &TargetId) -> SubjectName {
+    SubjectName {
+        family: "rollout".to_owned(),
+        backend: target.backend.to_string(),
+        kind: Some(kind_word(target.kind).to_owned()),
+        namespace: Some(text(&target.namespace)),
+        name: Some(text(&target.name)),
+        ..SubjectName::default()
+    }
+}
+
 fn kind_word(kind: TargetKind) -> &'static str {
     match kind {
         TargetKind::Rollout => "rollout",
@@ -210,7 +215,7 @@ fn read_rollout(
     })
 }
 
-fn read_target(subject: &SubjectName) -> Option<TargetId> {
+pub(super) fn read_target(subject: &SubjectName) -> Option<TargetId> {
     Some(TargetId {
         backend: BackendId::new(&subject.backend),
         kind: match subject.kind.as_deref()? {

@@ -5,6 +5,7 @@
 //! Spooled lines are sealed by their own hash but stand in no chain.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
@@ -13,7 +14,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    domain::Timestamp,
+    domain::{Timestamp, id::PlanId},
     store::{LedgerError, chain, entry::Entry, file, wire::Line, writer::Writer},
 };
 
@@ -62,6 +63,27 @@ fn owned_by_us(spool: &Path) -> Result<(), LedgerError> {
         }
     }
     Ok(())
+}
+
+/// A step of a plan; `None` = all of it.
+pub(super) type Step = (Option<PlanId>, Option<u32>);
+
+/// The plans and steps whose outcome is in a spool and not in the ledger yet.
+pub(super) fn ended(spools: &[PathBuf]) -> Result<BTreeSet<Step>, LedgerError> {
+    let mut ended = BTreeSet::new();
+    for path in spools {
+        let Some(spool) = Opened::open(path)? else {
+            continue;
+        };
+        ended.extend(
+            spool
+                .lines()
+                .flatten()
+                .filter(|(line, _)| line.outcome.is_some())
+                .map(|(line, _)| (line.plan.as_ref().map(PlanId::new), line.step)),
+        );
+    }
+    Ok(ended)
 }
 
 /// A spool that is being taken over; locked until dropped.

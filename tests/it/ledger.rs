@@ -397,11 +397,15 @@ fn a_brake_is_written_despite_another_plan_which_then_stops_before_its_next_step
     let (one, other) = (ledger(folder.path()), ledger(folder.path()));
     one.append_unless_busy(&intent("promote", 0, RolloutAction::PromoteFull), at(1))
         .unwrap();
-    assert_eq!(one.overtaken(&PlanId::new("promote")).unwrap(), None);
+    assert_eq!(one.overtaken(&PlanId::new("promote"), at(9)).unwrap(), None);
     other.append_or_spool(&brake("abort"), at(2)).unwrap();
     other.append(&outcome("abort", None), at(3)).unwrap();
     one.append(&outcome("promote", Some(0)), at(4)).unwrap();
-    assert!(one.overtaken(&PlanId::new("promote")).unwrap().is_some());
+    assert!(
+        one.overtaken(&PlanId::new("promote"), at(9))
+            .unwrap()
+            .is_some()
+    );
     let next = one
         .append_unless_busy(&intent("promote", 1, RolloutAction::Continue), at(5))
         .unwrap();
@@ -671,4 +675,14 @@ fn copy((_, from): &(TempDir, PathBuf)) -> (TempDir, PathBuf) {
 fn checkpoint_of_line(path: &Path, seq: usize) -> String {
     let line: serde_json::Value = serde_json::from_str(&lines_of(path)[seq - 1]).unwrap();
     serde_json::json!({"seq": seq, "hash": line["hash"]}).to_string()
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_does_not_unwrite_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = ledger(folder.path());
+    std::fs::create_dir_all(checkpoint::path_of(one.path())).unwrap();
+    let written = one.append(&brake("hold"), at(1)).unwrap();
+    assert!(written.unmarked.is_some());
+    assert_eq!(one.reader().read_new().unwrap().len(), 1);
 }

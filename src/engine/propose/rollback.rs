@@ -170,13 +170,13 @@ fn proof(scene: &Scene<'_>, rollout: &Rollout, revision: &Revision) -> Clean {
         .map_or_else(
             || {
                 Clean::from(format!(
-                    "revision {}, not seen at 100 % by this process",
+                    "revision {}, never seen at 100 % from here",
                     revision.number
                 ))
             },
             |full| {
                 Clean::from(format!(
-                    "held 100 % until {}",
+                    "seen at 100 % {}",
                     full.until.format("%Y-%m-%d %H:%MZ")
                 ))
             },
@@ -242,7 +242,9 @@ fn traffic_steps(
             "the hold is undone, so that pods can move",
         ));
     }
-    if rollout.has_canary() && rollout.rollback_window.is_none() && !to_stable {
+    // After a hold too: only then is it seen that users are on it.
+    let by_itself = is_within_window(rollout, chosen) && !rollout.held;
+    if rollout.has_canary() && !to_stable && !by_itself {
         steps.push(afterwards(
             rollout,
             chosen,
@@ -268,12 +270,31 @@ fn afterwards(
     step
 }
 
+/// Whether the controller goes back to a revision without steps: fewer than
+/// `revisions` others were made between it and the stable one
+/// (`isRollbackWithinWindow`, argo-rollouts).
+fn is_within_window(rollout: &Rollout, chosen: &Revision) -> bool {
+    let (Some(window), Some(stable)) = (rollout.rollback_window, rollout.stable()) else {
+        return false;
+    };
+    let (Some(first), Some(last)) = (chosen.created_at, stable.created_at) else {
+        return false;
+    };
+    let between = rollout
+        .revisions
+        .iter()
+        .filter(|other| other.hash != chosen.hash && other.hash != stable.hash)
+        .filter(|other| other.created_at.is_some_and(|at| first < at && at < last))
+        .count();
+    first < last && between < window as usize
+}
+
 /// The champion alias goes back only if it points to what users are leaving.
 fn alias_steps(scene: &Scene<'_>, chosen: &Revision, plan: &mut Plan) -> Vec<PlanStep> {
     let (Some(spec), Some(champion)) = (&scene.service.model, scene.champion()) else {
         return Vec::new();
     };
-    let bad = version_of(scene.world, scene.release.map(|release| &release.id));
+    let bad = version_of(scene.world, scene.carried.map(|release| &release.id));
     if bad != Some(champion) {
         plan.facts.push(fact(
             "alias",

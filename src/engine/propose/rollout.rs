@@ -293,14 +293,27 @@ pub(super) fn restart(scene: &Scene<'_>) -> Result<Plan, Refusal> {
 
 pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let rollout = scene.rollout()?;
-    let candidate = scene.release.map(|release| release.id.clone());
+    if !rollout.is_fully_promoted() && !rollout.has_canary() {
+        return Err(nothing("a Deployment has no canary"));
+    }
+    if let Some(pointed) = scene.release
+        && scene.carried.map(|carried| &carried.id) != Some(&pointed.id)
+    {
+        return Err(nothing(Clean::from(format!(
+            "{} is not in {} yet; there is {}",
+            pointed.label,
+            scene.place.environment,
+            scene.carried.map_or_else(
+                || "a revision that no release is linked to".to_owned(),
+                |carried| carried.label.to_string()
+            )
+        ))));
+    }
+    let candidate = scene.carried.map(|release| release.id.clone());
     let version = version_of(scene.world, candidate.as_ref());
     let mut plan = scene.plan(Class::Throttle, Subject::Rollout(rollout.id.clone()));
     plan.facts.extend(standing(rollout));
     if !rollout.is_fully_promoted() {
-        if !rollout.has_canary() {
-            return Err(nothing("a Deployment has no canary"));
-        }
         if rollout.strategy == Strategy::BlueGreen {
             return Err(nothing(
                 "blue-green rollouts are shown here and acted on elsewhere",

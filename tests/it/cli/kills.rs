@@ -1,10 +1,11 @@
-//! Killed at every point of an action: what is left must be whole, sent at most
-//! once, and settled by looking.
+//! Killed before and after every line and every request of an action: what is
+//! left must be whole, sent at most once, and settled by looking.
 
 use std::{
     os::unix::process::ExitStatusExt as _, path::Path, process::Stdio, sync::Arc, time::Duration,
 };
 
+use futures::StreamExt as _;
 use gonogo::{
     app::{KillPoint, clock},
     domain::observation::ActionOutcome,
@@ -39,71 +40,176 @@ fn gonogo(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// How often the world was told to hold.
-fn sends(sim: &Sim) -> usize {
-    let told = sim.cluster().mutations();
-    told.iter()
-        .filter(|request| request.body.contains("\"/spec/paused\""))
-        .count()
+/// The requests that changed something, a nudge apart.
+fn sends(sim: &Sim) -> Vec<String> {
+    sim.cluster()
+        .mutations()
+        .into_iter()
+        .filter(|request| !request.body.contains("gonogo.dev/nudge"))
+        .map(|request| format!("{} {} {}", request.verb, request.path, request.body))
+        .collect()
 }
 
-/// Runs `hold`, dies at `point`, lets a later process settle what is left.
-async fn killed_at(point: KillPoint) -> (usize, Vec<Record>) {
+fn count(records: &[Record], kind: &RecordKind) -> usize {
+    records.iter().filter(|record| record.kind == *kind).count()
+}
+
+/// What a killed action came to.
+#[derive(Debug)]
+struct Left {
+    /// What had been sent when it died.
+    sent: Vec<String>,
+    records: Vec<Record>,
+}
+
+impl Left {
+    /// How all of it ended.
+    fn outcome(&self) -> Option<ActionOutcome> {
+        self.records.iter().rev().find_map(|record| record.outcome)
+    }
+}
+
+/// Runs a command, dies the `time`th time it comes to `point`, lets a later
+/// process settle what is left. `None`: it never came there so often.
+async fn killed(arguments: &[&str], point: KillPoint, time: u32) -> Option<Left> {
     let folder = tempfile::tempdir().unwrap();
     let sim = world(folder.path()).await;
-    let lane = ["recsys-ranker", "--env", "prod-eu"];
-    let mut hold = gonogo(folder.path(), &["hold", lane[0], lane[1], lane[2], "--yes"]);
-    let died = hold
-        .env("GONOGO_KILL_AT", point.name())
+    let at = format!("{point}:{time}");
+    let died = gonogo(folder.path(), arguments)
+        .env("GONOGO_KILL_AT", &at)
         .status()
         .await
         .unwrap();
-    assert_eq!(died.signal(), Some(9), "{point}: {died}");
+    let sent = sends(&sim);
     let ledger = folder.path().join("ledger.jsonl");
-    let open = |records: &[Record]| {
-        let count = |kind| records.iter().filter(|record| record.kind == kind).count();
-        count(RecordKind::Intent) > count(RecordKind::Outcome)
-    };
     let read = || Reader::new(ledger.clone()).read_new().unwrap();
+    let open = |records: &[Record]| {
+        count(records, &RecordKind::Outcome) < count(records, &RecordKind::Intent)
+    };
+    if died.signal() != Some(9) {
+        assert!(died.success(), "{at}: {died}");
+        sim.stop().await;
+        return None;
+    }
     if open(&read()) {
-        let mut later = gonogo(folder.path(), &["watch", lane[0], lane[1], lane[2]])
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        // Of a release that stays where it is, so that it does not end by itself.
+        let mut later = gonogo(
+            folder.path(),
+            &["watch", "recsys-ranker", "--env", "prod-us"],
+        )
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
         let deadline = Instant::now() + PATIENCE;
         while open(&read()) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         later.kill().await.unwrap();
     }
-    let report = verify(&ledger, None).unwrap();
-    let nothing = point == KillPoint::BeforeIntent;
-    assert!(
-        report.seal() == Seal::Intact || nothing,
-        "{point}: {report:?}"
-    );
     let records = read();
-    let sent = sends(&sim);
+    let report = verify(&ledger, None).unwrap();
+    assert!(
+        report.seal() == Seal::Intact || records.is_empty(),
+        "{at}: {report:?}"
+    );
+    assert!(!open(&records), "{at}: unsettled in {records:#?}");
+    assert_eq!(sends(&sim), sent, "{at}: sent again");
+    let mut once = sent.clone();
+    once.dedup();
+    assert_eq!(once, sent, "{at}: sent twice");
     sim.stop().await;
-    (sent, records)
+    Some(Left { sent, records })
+}
+
+/// Every place where the command can die, and what was left there.
+async fn everywhere(arguments: &'static [&'static str]) -> Vec<(KillPoint, u32, Left)> {
+    let at = |point| {
+        futures::stream::iter(1..)
+            .then(move |time| async move {
+                let left = killed(arguments, point, time).await?;
+                Some((point, time, left))
+            })
+            .take_while(|left| std::future::ready(left.is_some()))
+            .filter_map(std::future::ready)
+            .collect::<Vec<_>>()
+    };
+    let found = futures::future::join_all(KillPoint::ALL.map(at)).await;
+    found.into_iter().flatten().collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_action_killed_anywhere_is_sent_at_most_once_and_settled_by_looking() {
-    let ended = futures::future::join_all(KillPoint::ALL.map(killed_at)).await;
-    for (point, (sent, records)) in KillPoint::ALL.into_iter().zip(ended) {
-        let outcome = records.iter().rev().find_map(|record| record.outcome);
-        let (expected_sent, expected) = match point {
-            KillPoint::BeforeIntent => (0, None),
-            KillPoint::AfterIntent | KillPoint::BeforeSend => (0, Some(ActionOutcome::Failed)),
-            KillPoint::AfterSend | KillPoint::BeforeOutcome | KillPoint::AfterOutcome => {
-                (1, Some(ActionOutcome::Confirmed))
-            }
+async fn a_hold_killed_anywhere_is_sent_at_most_once_and_settled_by_looking() {
+    let all = everywhere(&["hold", "recsys-ranker", "--env", "prod-eu", "--yes"]).await;
+    let found: Vec<_> = all
+        .iter()
+        .map(|(point, time, left)| (*point, *time, left.sent.len(), left.outcome()))
+        .collect();
+    let (failed, confirmed) = (Some(ActionOutcome::Failed), Some(ActionOutcome::Confirmed));
+    for expected in [
+        // The intent, then the outcome.
+        (KillPoint::BeforeWrite, 1, 0, None),
+        (KillPoint::AfterWrite, 1, 0, failed),
+        (KillPoint::AfterWrite, 2, 1, confirmed),
+        (KillPoint::BeforeSend, 1, 0, failed),
+        (KillPoint::AfterSend, 1, 1, confirmed),
+        (KillPoint::BeforeWrite, 2, 1, confirmed),
+    ] {
+        assert!(
+            found.contains(&expected),
+            "{expected:?} is not in {found:#?}"
+        );
+    }
+    // A slow machine nudges, which is one more line and one more request.
+    for (point, time, sent, outcome) in &found {
+        assert!(
+            *time <= 2 || (*sent, *outcome) == (1, confirmed),
+            "{point}:{time}: {found:#?}"
+        );
+    }
+}
+
+/// Traffic, the alias that remembers, the champion: three requests, eight lines.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_killed_anywhere_is_told_as_far_as_it_went() {
+    let all = everywhere(&[
+        "promote",
+        "recsys-ranker",
+        "--env",
+        "prod-eu",
+        "--full",
+        "--yes",
+    ])
+    .await;
+    let of = |wanted| all.iter().filter(|(point, ..)| *point == wanted).count();
+    // A slow machine may nudge, which is one more of each.
+    assert!(
+        [8, 8, 3, 3]
+            .iter()
+            .zip(KillPoint::ALL.map(of))
+            .all(|(least, found)| *least <= found),
+        "{:#?}",
+        all.iter()
+            .map(|(point, time, left)| (point, time, left.outcome()))
+            .collect::<Vec<_>>()
+    );
+    for (point, time, left) in &all {
+        let confirmed = left
+            .records
+            .iter()
+            .filter(|record| record.step.is_some())
+            .filter(|record| record.outcome == Some(ActionOutcome::Confirmed))
+            .count();
+        let expected = match (left.records.is_empty(), confirmed) {
+            (true, _) => None,
+            (false, 0) => Some(ActionOutcome::Failed),
+            (false, 1 | 2) => Some(ActionOutcome::Partial),
+            (false, _) => Some(ActionOutcome::Confirmed),
         };
-        assert_eq!(
-            (sent, outcome),
-            (expected_sent, expected),
-            "{point}: {records:#?}"
+        assert_eq!(left.outcome(), expected, "{point}:{time}: {left:#?}");
+        // Nothing is called done that was never asked for.
+        assert!(
+            usize::from(0 < confirmed) <= left.sent.len(),
+            "{point}:{time}: {left:#?}"
         );
     }
 }

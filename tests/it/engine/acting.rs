@@ -838,7 +838,7 @@ fn registry_trap_3_an_alias_somebody_else_moved_is_reported_and_not_fought() {
         reduce(&mut after, &told);
         let said = match effect(&after, &order, at(105), None) {
             Effect::Seen => "seen",
-            Effect::NotYet => "not yet",
+            Effect::UnderWay | Effect::NotYet => "not yet",
             Effect::Moved(_) | Effect::TakenBack(_) => "moved",
         };
         assert_eq!(said, expected, "champion points to v{points_to}");

@@ -7,3 +7,5 @@ mod gates;
 mod indexes;
 mod lanes;
 mod outages;
+mod undoing;
+mod whose;

@@ -1,8 +1,12 @@
 //! From a person's yes to the last ledger line, against a controller that
 //! behaves as scripted. Time is tokio's own, so nothing is waited for.
 
+mod leftovers;
+mod sending;
+mod together;
+mod unwritten;
+
 use std::{
-    fs,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -17,7 +21,8 @@ use gonogo::{
     },
     domain::{
         Timestamp,
-        action::{ActionKind, ModelOrder, Order, Preview, Receipt, RolloutAction, RolloutOrder},
+        action::{ActionKind, ModelOrder, Preview, Receipt, RolloutAction, RolloutOrder},
+        id::PlanId,
         measure::{Arm, Sample},
         observation::{ActionOutcome, Basis, Batch, Fact, Observation, Scope},
         rollout::{Rollout, RolloutPhase},
@@ -28,7 +33,7 @@ use gonogo::{
         plan::{Ask, Verb},
         propose::propose,
     },
-    store::{Actor, Entry, EntryKind, Ledger, Paths, RecordKind, Writer},
+    store::{Ledger, Paths, Writer},
 };
 use tempfile::TempDir;
 use tokio::{sync::watch, time::Instant};
@@ -51,6 +56,10 @@ enum Temper {
     Mumbling,
     /// Says no.
     Refusing,
+    /// Goes to the end of the steps at once; the pods follow after a while.
+    Slow,
+    /// Acts long after anybody expects it.
+    Late,
 }
 
 /// A cluster with one rollout, and the registry beside it.
@@ -59,6 +68,8 @@ struct Outside {
     rollout: Mutex<Rollout>,
     pending: Mutex<Option<RolloutAction>>,
     champion: Mutex<u64>,
+    /// Whether the registry says no.
+    frozen: Mutex<bool>,
     sent: Mutex<Vec<ActionKind>>,
     changed: watch::Sender<u64>,
 }
@@ -127,6 +138,25 @@ impl RolloutControls for Hands {
         }
         match outside.temper {
             Temper::Obedient => outside.act(&order.action),
+            Temper::Late => {
+                let (outside, action) = (Arc::clone(outside), order.action.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_secs(90)).await;
+                    outside.act(&action);
+                });
+            }
+            Temper::Slow => {
+                {
+                    let mut rollout = outside.rollout.lock().unwrap();
+                    rollout.step = u32::try_from(rollout.steps.len()).ok();
+                    rollout.version = rollout.version.map(|version| version + 1);
+                }
+                let (outside, action) = (Arc::clone(outside), order.action.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    outside.act(&action);
+                });
+            }
             Temper::Mumbling => {
                 outside.act(&order.action);
                 return Err(BackendError::new(ErrorKind::Ambiguous, "connection reset"));
@@ -155,6 +185,12 @@ impl ModelControls for Hands {
 
     async fn send(&self, order: &ModelOrder) -> Result<Receipt, BackendError> {
         self.0.sent.lock().unwrap().push(ActionKind::SetAlias);
+        if *self.0.frozen.lock().unwrap() {
+            return Err(BackendError::new(
+                ErrorKind::Forbidden,
+                "registry is frozen",
+            ));
+        }
         if order.alias == "champion" {
             *self.0.champion.lock().unwrap() = order.to.0;
         }
@@ -177,17 +213,21 @@ struct Eyes {
 
 impl Eyes {
     fn facts(&self) -> Vec<Fact> {
-        let mut measured = measure(Arm::Canary, Sample::Value(200.0), 0);
-        measured.at = (self.now)();
+        let measured = [Arm::Canary, Arm::Stable].map(|arm| {
+            let mut measured = measure(arm, Sample::Value(200.0), 0);
+            measured.at = (self.now)();
+            Fact::Measure(measured)
+        });
         let champion = *self.outside.champion.lock().unwrap();
-        vec![
+        let mut facts = vec![
             Fact::Rollout(Box::new(self.outside.rollout.lock().unwrap().clone())),
             Fact::Model(aliases(&[("champion", champion), ("previous-champion", 1)])),
             Fact::Version(version(1, &[("image", "r/ranker:1.0")])),
             Fact::Version(version(2, &[("image", "r/ranker:2.0")])),
             Fact::ModelRun(model_run(2, &[("accuracy", 0.97)])),
-            Fact::Measure(measured),
-        ]
+        ];
+        facts.extend(measured);
+        facts
     }
 }
 
@@ -257,7 +297,8 @@ impl Probe for NoProbe {
 struct Scene {
     handle: Handle,
     outside: Arc<Outside>,
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    now: gonogo::backend::Now,
 }
 
 fn clock() -> gonogo::backend::Now {
@@ -278,18 +319,30 @@ impl Scene {
     }
 
     async fn at(temper: Temper, folder: TempDir, change: impl FnOnce(&mut Rollout)) -> Self {
+        let folder = Arc::new(folder);
         let mut rollout = canary("r/ranker:2.0", "r/ranker:1.0");
         change(&mut rollout);
-        let (changed, told) = watch::channel(0);
+        let (changed, _) = watch::channel(0);
         let outside = Arc::new(Outside {
             temper,
             rollout: Mutex::new(rollout),
             pending: Mutex::default(),
             champion: Mutex::new(1),
+            frozen: Mutex::new(false),
             sent: Mutex::default(),
             changed,
         });
-        let now = clock();
+        Self::open(outside, folder, clock()).await
+    }
+
+    /// Another process on the same world and ledger, as far as can be told.
+    async fn beside(&self) -> Self {
+        let folder = Arc::clone(&self.folder);
+        Self::open(Arc::clone(&self.outside), folder, self.now.clone()).await
+    }
+
+    async fn open(outside: Arc<Outside>, folder: Arc<TempDir>, now: gonogo::backend::Now) -> Self {
+        let told = outside.changed.subscribe();
         let eyes = Eyes {
             outside: Arc::clone(&outside),
             now: now.clone(),
@@ -330,7 +383,7 @@ impl Scene {
             person: Person {
                 os_user: "mk".into(),
             },
-            now,
+            now: now.clone(),
             kill: None,
         });
         let mut worlds = handle.worlds();
@@ -342,10 +395,11 @@ impl Scene {
             handle,
             outside,
             folder,
+            now,
         }
     }
 
-    async fn submit(&self, verb: Verb) -> Result<gonogo::domain::id::PlanId, Refusal> {
+    async fn submit(&self, verb: Verb) -> Result<PlanId, Refusal> {
         let world = self.handle.world();
         let plan = propose(&world, &Ask::new(verb, lane()), self.handle.now())?;
         self.handle
@@ -356,17 +410,16 @@ impl Scene {
     /// Submits and waits for the end.
     async fn outcome(&self, verb: Verb) -> (ActionOutcome, String) {
         let id = self.submit(verb).await.unwrap();
+        self.end_of(&id).await
+    }
+
+    async fn end_of(&self, id: &PlanId) -> (ActionOutcome, String) {
         let mut worlds = self.handle.worlds();
         let world = worlds
-            .wait_for(|world| {
-                world
-                    .plans
-                    .get(&id)
-                    .is_some_and(|plan| plan.ended.is_some())
-            })
+            .wait_for(|world| world.plans.get(id).is_some_and(|plan| plan.ended.is_some()))
             .await
             .unwrap();
-        let (_, outcome, note) = world.plans[&id].ended.clone().unwrap();
+        let (_, outcome, note) = world.plans[id].ended.clone().unwrap();
         (outcome, note.to_string())
     }
 
@@ -392,246 +445,4 @@ impl Scene {
             })
             .collect()
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hold_is_written_sent_once_seen_and_written_again() {
-    let scene = Scene::new(Temper::Obedient).await;
-    assert_eq!(
-        scene.outcome(Verb::Hold).await,
-        (ActionOutcome::Confirmed, String::new())
-    );
-    assert_eq!(scene.sent(), [ActionKind::Hold]);
-    assert_eq!(scene.lines(), ["intent hold", "outcome hold confirmed"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_swallowed_abort_is_nudged_once_and_then_happens() {
-    let scene = Scene::new(Temper::Dreamy).await;
-    let before = Instant::now();
-    assert_eq!(scene.outcome(Verb::Abort).await.0, ActionOutcome::Confirmed);
-    assert!(
-        before.elapsed() < Duration::from_secs(2),
-        "took {:?}",
-        before.elapsed()
-    );
-    assert_eq!(scene.sent(), [ActionKind::Abort, ActionKind::Nudge]);
-    assert_eq!(
-        scene.lines(),
-        ["intent abort", "nudge nudge", "outcome abort confirmed"]
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_never_seen_is_unknown_and_sent_once() {
-    let scene = Scene::new(Temper::Deaf).await;
-    let (outcome, note) = scene.outcome(Verb::Hold).await;
-    assert_eq!(outcome, ActionOutcome::Unknown);
-    assert!(note.contains("not seen within 30 s"), "{note}");
-    assert_eq!(scene.sent(), [ActionKind::Hold, ActionKind::Nudge]);
-    assert_eq!(scene.lines().last().unwrap(), "outcome hold unknown");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_settled_by_looking_and_not_sent_again() {
-    let scene = Scene::new(Temper::Mumbling).await;
-    assert_eq!(scene.outcome(Verb::Hold).await.0, ActionOutcome::Confirmed);
-    assert_eq!(scene.sent(), [ActionKind::Hold]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refused_request_has_failed_and_says_why() {
-    let scene = Scene::new(Temper::Refusing).await;
-    let (outcome, note) = scene.outcome(Verb::Hold).await;
-    assert_eq!(outcome, ActionOutcome::Failed);
-    assert!(
-        note.contains("not permitted") && note.contains("rollouts/status"),
-        "{note}"
-    );
-    assert_eq!(scene.lines(), ["intent hold", "outcome hold failed"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_promotion_moves_traffic_then_the_alias_each_with_lines_of_its_own() {
-    let scene = Scene::new(Temper::Obedient).await;
-    assert_eq!(
-        scene.outcome(Verb::Promote).await,
-        (ActionOutcome::Confirmed, String::new())
-    );
-    assert_eq!(
-        scene.sent(),
-        [ActionKind::PromoteFull, ActionKind::SetAlias]
-    );
-    assert_eq!(*scene.outside.champion.lock().unwrap(), 2);
-    assert_eq!(
-        scene.lines(),
-        [
-            "intent promote-full",
-            "intent promote-full",
-            "outcome promote-full confirmed",
-            "intent set-alias",
-            "outcome set-alias confirmed",
-            "outcome - confirmed",
-        ]
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_two_throttles_one_goes_and_the_other_is_told_who_was_first() {
-    let scene = Scene::new(Temper::Deaf).await;
-    scene.submit(Verb::Promote).await.unwrap();
-    let refusal = scene.submit(Verb::Continue).await.unwrap_err();
-    assert!(
-        matches!(&refusal, Refusal::Busy(who) if who.contains("mk was first")),
-        "{refusal}"
-    );
-    assert!(
-        scene.lines().contains(&"refused continue".to_owned()),
-        "{:?}",
-        scene.lines()
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_brake_goes_out_during_a_promotion_and_the_promotion_stops() {
-    let scene = Scene::at(Temper::Dreamy, TempDir::new().unwrap(), |rollout| {
-        rollout.held = true;
-    })
-    .await;
-    let promotion = scene.submit(Verb::Promote).await.unwrap();
-    let mut worlds = scene.handle.worlds();
-    // The promotion has sent its first step (it undoes the hold) and waits.
-    worlds
-        .wait_for(|_| scene.sent().contains(&ActionKind::Resume))
-        .await
-        .unwrap();
-    let brake = scene
-        .submit(Verb::Abort)
-        .await
-        .expect("a brake is never refused for another's action");
-    let done = |world: &Arc<gonogo::engine::world::World>| {
-        [&promotion, &brake]
-            .iter()
-            .all(|id| world.plans.get(id).is_some_and(|plan| plan.ended.is_some()))
-    };
-    let world = worlds.wait_for(done).await.unwrap().clone();
-    let outcome = |id| world.plans[id].ended.as_ref().unwrap().1;
-    assert_eq!(outcome(&brake), ActionOutcome::Confirmed);
-    assert_ne!(outcome(&promotion), ActionOutcome::Confirmed);
-    assert!(
-        !scene.sent().contains(&ActionKind::PromoteFull),
-        "{:?}",
-        scene.sent()
-    );
-    assert!(
-        !scene.sent().contains(&ActionKind::SetAlias),
-        "{:?}",
-        scene.sent()
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn nothing_is_sent_when_a_throttle_cannot_be_written_down_and_a_brake_goes_through_the_spool()
-{
-    let folder = TempDir::new().unwrap();
-    fs::write(
-        folder.path().join("state"),
-        "a file where a folder should be",
-    )
-    .unwrap();
-    let scene = Scene::at(Temper::Obedient, folder, |_| {}).await;
-    assert!(matches!(
-        scene.submit(Verb::Promote).await,
-        Err(Refusal::NotWritten(_))
-    ));
-    assert_eq!(scene.sent(), []);
-    assert_eq!(scene.outcome(Verb::Hold).await.0, ActionOutcome::Confirmed);
-    let spool = fs::read_to_string(scene.folder.path().join("spool/spool.jsonl")).unwrap();
-    assert!(
-        spool.contains("\"intent\"") && spool.contains("\"hold\""),
-        "{spool}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn when_nothing_can_be_written_the_command_to_paste_is_shown() {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("state"), "").unwrap();
-    fs::write(folder.path().join("spool"), "").unwrap();
-    let scene = Scene::at(Temper::Obedient, folder, |_| {}).await;
-    let refusal = scene.submit(Verb::Abort).await.unwrap_err();
-    assert!(
-        matches!(&refusal, Refusal::NotWritten(why) if why.contains("kubectl patch rollout ranker")),
-        "{refusal}"
-    );
-    assert_eq!(scene.sent(), []);
-}
-
-/// An intent somebody left behind.
-fn leave_behind(folder: &Path, writer: Writer) {
-    let mut entry = Entry::new(
-        EntryKind::Intent,
-        "hold",
-        Actor {
-            os_user: "ana".into(),
-            backends: Vec::new(),
-        },
-    );
-    entry.plan = Some(gonogo::domain::id::PlanId::new("left-behind"));
-    entry.step = Some(0);
-    entry.steps = Some(1);
-    entry.brake = true;
-    entry.order = Some(Order::Rollout(RolloutOrder {
-        target: target(),
-        action: RolloutAction::Hold,
-        seen: gonogo::domain::action::RolloutSeen {
-            uid: "uid-1".into(),
-            pod_hash: Some("new".into()),
-            step: Some(1),
-        },
-    }));
-    Ledger::new(paths(folder), writer)
-        .append(&entry, crate::support::build::at(900))
-        .unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_action_of_a_dead_process_is_settled_by_looking() {
-    for (is_held, outcome) in [(true, "confirmed"), (false, "failed")] {
-        let folder = TempDir::new().unwrap();
-        let dead = Writer {
-            start: Some("another boot".into()),
-            ..Writer::this_process()
-        };
-        leave_behind(folder.path(), dead);
-        let scene = Scene::at(Temper::Obedient, folder, |rollout| rollout.held = is_held).await;
-        let settled = format!("outcome hold {outcome}");
-        let mut worlds = scene.handle.worlds();
-        worlds
-            .wait_for(|_| scene.lines().contains(&settled))
-            .await
-            .unwrap();
-        assert_eq!(
-            scene.sent(),
-            [],
-            "settled by looking, never by sending again"
-        );
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_action_of_a_living_process_is_left_alone() {
-    let folder = TempDir::new().unwrap();
-    leave_behind(folder.path(), Writer::this_process());
-    let scene = Scene::at(Temper::Obedient, folder, |rollout| rollout.held = true).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    let read = Ledger::new(paths(scene.folder.path()), Writer::this_process())
-        .reader()
-        .read_new()
-        .unwrap();
-    assert!(
-        read.iter().all(|record| record.kind == RecordKind::Intent),
-        "{:?}",
-        scene.lines()
-    );
 }

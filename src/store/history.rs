@@ -1,0 +1,134 @@
+//! Which revision each rollout was seen fully on, kept from process to process.
+//!
+//! One JSON object a line, beside the ledger. It is a memory and no evidence:
+//! it orders and explains roll-back targets, and losing it loses nothing else.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{Timestamp, id::TargetId, text::Clean},
+    store::{
+        LedgerError, file, order, paths,
+        wire::{self, SubjectName},
+    },
+};
+
+/// A revision that was seen holding all traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// Whose.
+    pub target: TargetId,
+    /// Its pod-template hash.
+    pub hash: Clean,
+    /// When it was first seen so.
+    pub at: Timestamp,
+}
+
+/// The file.
+#[derive(Clone, Debug)]
+pub struct History(PathBuf);
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    v: u32,
+    target: SubjectName,
+    hash: String,
+    at: String,
+}
+
+impl History {
+    /// The one that belongs to a ledger.
+    pub fn of(ledger: &Path) -> Self {
+        Self(paths::beside(ledger, "history"))
+    }
+
+    /// What was seen, oldest first. Lines that cannot be read are left out:
+    /// without them a target is merely less well explained.
+    ///
+    /// # Errors
+    ///
+    /// The file is there and cannot be read.
+    pub fn read(&self) -> Result<Vec<Full>, LedgerError> {
+        let text = match fs::read(&self.0) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(LedgerError::io("read", &self.0, &error)),
+        };
+        Ok(text.split(|byte| *byte == b'\n').filter_map(full).collect())
+    }
+
+    /// Adds one, in a single write, so that processes do not mix their lines.
+    ///
+    /// # Errors
+    ///
+    /// It could not be written.
+    pub fn add(&self, full: &Full) -> Result<(), LedgerError> {
+        let line = Line {
+            v: 1,
+            target: order::target(&full.target),
+            hash: full.hash.to_string(),
+            at: wire::stamp(full.at),
+        };
+        let text = serde_json::to_string(&line)
+            .map_err(|error| LedgerError::io("write", &self.0, &error.into()))?
+            + "\n";
+        file::make_folder(&self.0)?;
+        fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.0)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|error| LedgerError::io("write", &self.0, &error))
+    }
+}
+
+fn full(line: &[u8]) -> Option<Full> {
+    let line: Line = serde_json::from_slice(line).ok()?;
+    Some(Full {
+        target: order::read_target(&line.target)?,
+        hash: Clean::name(&line.hash),
+        at: wire::instant(&line.at)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::{BackendId, TargetKind};
+
+    fn seen(name: &'static str, hash: &'static str, second: i64) -> Full {
+        Full {
+            target: TargetId {
+                backend: BackendId::new("prod"),
+                kind: TargetKind::Rollout,
+                namespace: "recsys".into(),
+                name: name.into(),
+            },
+            hash: hash.into(),
+            at: Timestamp::from_timestamp(second, 0).unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_was_added_is_read_in_order_and_what_cannot_be_read_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("state/ledger.jsonl");
+        let history = History::of(&ledger);
+        assert_eq!(history.read().unwrap(), []);
+        history.add(&seen("ranker", "6be92d0", 1)).unwrap();
+        let path = folder.path().join("state/ledger.jsonl.history");
+        let kept = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{kept}{{\"v\":1,\"tar\n")).unwrap();
+        history.add(&seen("ranker", "9f3c2ab", 2)).unwrap();
+        assert_eq!(
+            History::of(&ledger).read().unwrap(),
+            [seen("ranker", "6be92d0", 1), seen("ranker", "9f3c2ab", 2)]
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! Going back to an earlier revision: when it is through, and what it takes.
+
+use gonogo::{
+    domain::{
+        action::{ActionKind, Order, RolloutAction, RolloutOrder, RolloutSeen},
+        rollout::{Role, Rollout, Strategy},
+    },
+    engine::{
+        plan::{Ask, Verb},
+        propose::propose,
+        reduce::reduce,
+        verify::{Effect, effect},
+    },
+};
+
+use crate::support::build::{
+    accuracy_gate, at, canary, catalog, lane, live, revision, rollout, target, world,
+};
+
+fn undo() -> Order {
+    Order::Rollout(RolloutOrder {
+        target: target(),
+        action: RolloutAction::Undo { hash: "old".into() },
+        seen: RolloutSeen {
+            uid: "uid-1".into(),
+            pod_hash: Some("new".into()),
+            step: None,
+        },
+    })
+}
+
+/// The earlier revision is wanted again; users are on `users`.
+fn wanted_again(users: &'static str) -> Rollout {
+    Rollout {
+        current_hash: Some("old".into()),
+        stable_hash: Some(users.into()),
+        observed: true,
+        ..canary("r/ranker:2.0", "r/ranker:1.0")
+    }
+}
+
+#[test]
+fn an_undo_is_through_when_users_are_on_it_and_not_when_it_is_wanted() {
+    for strategy in [Strategy::Canary, Strategy::RollingUpdate] {
+        for (users, expected) in [("new", Effect::UnderWay), ("old", Effect::Seen)] {
+            let mut world = world(catalog(vec![]), &[rollout(100, live("r/ranker:2.0"))], 100);
+            let after = Rollout {
+                strategy: strategy.clone(),
+                ..wanted_again(users)
+            };
+            reduce(&mut world, &rollout(110, after));
+            assert_eq!(
+                effect(&world, &undo(), at(105), None),
+                expected,
+                "{strategy:?}, users on {users}"
+            );
+        }
+    }
+}
+
+/// Three releases in a row; back to the first, with windows of each width.
+#[test]
+fn outside_the_window_an_undo_is_promoted_and_inside_the_controller_does_it() {
+    for (window, expected) in [
+        (None, vec![ActionKind::Undo, ActionKind::PromoteFull]),
+        (Some(1), vec![ActionKind::Undo, ActionKind::PromoteFull]),
+        (Some(2), vec![ActionKind::Undo]),
+    ] {
+        let third = Rollout {
+            current_hash: Some("third".into()),
+            stable_hash: Some("third".into()),
+            rollback_window: window,
+            revisions: vec![
+                revision(3, "third", "r/ranker:3.0", Role::Stable),
+                revision(2, "second", "r/ranker:2.0", Role::Old),
+                revision(1, "first", "r/ranker:1.0", Role::Old),
+            ],
+            ..live("r/ranker:3.0")
+        };
+        let mut catalog = catalog(vec![accuracy_gate(0.9)]);
+        for service in catalog.services.values_mut() {
+            service.model = None;
+        }
+        let world = world(catalog, &[rollout(100, third)], 100);
+        let mut ask = Ask::new(Verb::RollBack, lane());
+        ask.to = Some("first".into());
+        let plan = propose(&world, &ask, at(100)).unwrap();
+        let kinds: Vec<_> = plan.steps.iter().map(|step| step.order.kind()).collect();
+        assert_eq!(kinds, expected, "window of {window:?}");
+    }
+}
