@@ -31,6 +31,8 @@ pub(super) struct Found {
     pub(super) cluster: Result<Around, Clean>,
     /// The model registry.
     pub(super) mlflow: Option<Clean>,
+    /// Whether `MLFLOW_TRACKING_TOKEN` is set.
+    pub(super) mlflow_token: bool,
 }
 
 /// Looks at everything, all at once.
@@ -55,6 +57,7 @@ pub(super) async fn look() -> Found {
         token: env::var("GITHUB_TOKEN").is_some(),
         cluster: cluster.map_err(|error| error.message),
         mlflow: env::var("MLFLOW_TRACKING_URI").map(|uri| Clean::name(&uri)),
+        mlflow_token: env::var("MLFLOW_TRACKING_TOKEN").is_some(),
     }
 }
 

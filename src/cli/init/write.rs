@@ -78,16 +78,26 @@ pub(super) fn text(found: &Found) -> String {
             });
         }
     } else {
-        text.push_str(
-            "\n# No rollout was found, so no service stands here yet. One looks like this:\n\
-             # [environment.prod]\n# backend = \"prod\"\n# critical = true\n#\n\
-             # [service.NAME]\n\
-             # rollout = [{ environment = \"prod\", namespace = \"NAMESPACE\", name = \"ROLLOUT\" }]\n\
-             # policy = \"default\"\n",
-        );
+        text.push_str(&sample(run.as_deref()));
     }
     text.push_str("\n# Metrics for gates and charts:\n# [backend.prometheus]\n# kind = \"prometheus\"\n# url = \"https://prometheus.example.com\"\n");
     text
+}
+
+/// A service as it would stand here had a rollout been found: with the run that
+/// was, and a policy to name.
+fn sample(run: Option<&str>) -> String {
+    let run = run.map_or_else(String::new, |run| format!("# {run}\n"));
+    format!(
+        "\n# No rollout was found, so no service stands here yet. One looks like this:\n\
+         # [environment.prod]\n# backend = \"prod\"\n# critical = true\n#\n\
+         # [service.NAME]\n{run}\
+         # rollout = [{{ environment = \"prod\", namespace = \"NAMESPACE\", name = \"ROLLOUT\" }}]\n\
+         # policy = \"default\"\n#\n\
+         # [policy.default]\n\
+         # [[policy.default.gate]]\n# id = \"health\"\n# kind = \"rollout\"\n# class = \"I\"\n\
+         # source = {{ rollout = \"health\" }}\n"
+    )
 }
 
 fn commented(section: &str) -> String {
@@ -137,8 +147,9 @@ fn mlflow(found: &Found, text: &mut String) {
             // A user name in the address is a credential; it goes where those go.
             let uri = crate::config::explain::without_user(uri).replace("…@", "");
             text.push_str(&format!(
-                "\n[backend.mlflow]\nkind = \"mlflow\"\nurl = {}\n# token = \"env:MLFLOW_TRACKING_TOKEN\"\n",
-                quoted(&uri)
+                "\n[backend.mlflow]\nkind = \"mlflow\"\nurl = {}\n{}token = \"env:MLFLOW_TRACKING_TOKEN\"\n",
+                quoted(&uri),
+                if found.mlflow_token { "" } else { "# " }
             ));
         }
         Some(_) | None => text.push_str(

@@ -33,7 +33,8 @@ fn init(home: &Path, arguments: &[&str]) -> Ran {
     let mut command = command(home, &all);
     command
         .env("PATH", home.join("bin"))
-        .env("MLFLOW_TRACKING_URI", "http://user:planted@127.0.0.1:9");
+        .env("MLFLOW_TRACKING_URI", "http://user:planted@127.0.0.1:9")
+        .env("MLFLOW_TRACKING_TOKEN", "planted");
     finish(command)
 }
 
@@ -54,10 +55,14 @@ fn what_is_around_is_shown_and_becomes_a_file_that_gonogo_reads() {
     // Nothing listens at these addresses, so the doctor finds backends out: 5.
     let ran = init(home.path(), &[]).expect(5);
     let text = fs::read_to_string(&place).unwrap();
-    assert!(
-        text.contains("token = \"cmd:gh auth token --hostname localhost\""),
-        "{text}"
-    );
+    for line in [
+        "token = \"cmd:gh auth token --hostname localhost\"",
+        // No rollout was found: the sample keeps the run that was.
+        "# run = { backend = \"gh\", repo = \"acme/recsys\", workflow = \"ml-cicd.yml\" }",
+        "\ntoken = \"env:MLFLOW_TRACKING_TOKEN\"",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
     assert!(text.contains("[backend.mlflow]"), "{text}");
     for secret in ["gho_planted_token", "user:planted"] {
         assert!(!text.contains(secret) && !ran.out.contains(secret) && !ran.err.contains(secret));
