@@ -145,7 +145,7 @@ fn print(answer: &Answer<'_>, world: &World, now: Timestamp, out: &mut Out) {
     if let Some(age) = row.since {
         out.line(format!(
             "  {} for {}",
-            words::place(&row.place),
+            words::standing(world, row),
             short_duration(words::since(age, now))
         ));
     }

@@ -110,7 +110,7 @@ impl Follow {
         }
         match row.place {
             Place::Live if row.candidate.is_none() => Some(Exit::Ok),
-            Place::RunFailed | Place::Aborted => Some(Exit::NoGo),
+            Place::RunFailed | Place::Rejected { .. } | Place::Aborted => Some(Exit::NoGo),
             Place::Live
             | Place::Pipeline { .. }
             | Place::Built

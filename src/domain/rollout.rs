@@ -167,6 +167,9 @@ pub enum Substate {
 pub struct Revision {
     /// The controller's number. Moves on every undo: identify by `hash`.
     pub number: u64,
+    /// Lower numbers it had before, ascending: each time it was gone back to,
+    /// it got a new one.
+    pub earlier: Vec<u64>,
     /// The pod-template hash.
     pub hash: Clean,
     /// The ReplicaSet's name.
@@ -471,6 +474,31 @@ impl Rollout {
         self.current_hash
             .as_deref()
             .and_then(|hash| self.revision(hash))
+    }
+
+    /// Whether a revision was left for the wanted one: that one had a number
+    /// before it, and has one after it.
+    pub fn was_left(&self, revision: &Revision) -> bool {
+        self.current().is_some_and(|current| {
+            let before = current
+                .earlier
+                .iter()
+                .any(|number| *number < revision.number);
+            before && revision.number < current.number
+        })
+    }
+
+    /// The newest revision that was left for the wanted one.
+    pub fn left(&self) -> Option<&Revision> {
+        let left = self.revisions.iter().filter(|one| self.was_left(one));
+        left.max_by_key(|revision| revision.number)
+    }
+
+    /// Whether all traffic is on its way to the wanted revision, with no step
+    /// left that could stop it.
+    pub fn moves_at_once(&self) -> bool {
+        let stepless = self.promoting_full || self.current_step().is_none();
+        stepless && self.aborted.is_none() && !self.is_fully_promoted()
     }
 
     /// The step it stands at, unless all are done.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::{
     domain::{
         Timestamp,
+        id::ReleaseId,
         pipeline::{Job, Outcome, Phase, Stage},
+        rollout::Rollout,
         text::Clean,
         verdict::{Verdict, Word},
     },
@@ -92,7 +94,7 @@ pub fn flow(world: &World, lane: &Lane, now: Timestamp) -> Vec<FlowStage> {
     });
     stages.extend(approval(world, lane, release));
     if world.rollouts.contains_key(&lane.target) {
-        stages.extend(rollout(lane));
+        stages.extend(rollout(world, lane));
     }
     mark_here(&mut stages);
     stages
@@ -211,9 +213,25 @@ fn approval(world: &World, lane: &Lane, release: &Release) -> Option<FlowStage> 
     Some(stage("approve", state, review.user.clone()))
 }
 
-fn rollout(lane: &Lane) -> Vec<FlowStage> {
+fn rollout(world: &World, lane: &Lane) -> Vec<FlowStage> {
+    let label = |id: Option<&ReleaseId>| {
+        id.and_then(|id| world.release(id))
+            .map(|release| release.label.clone())
+    };
+    let share = |rollout: &Known<Rollout>| Clean::from(rollout.weight_actual.to_string());
+    let share = world
+        .rollouts
+        .get(&lane.target)
+        .map(share)
+        .unwrap_or_default();
+    let mut users = Clean::default();
     let (rollout, live) = match &lane.place {
-        Place::Live => (stage("rollout", FlowState::Done, "100 %"), FlowState::Done),
+        Place::Live => {
+            if let Some(back) = label(lane.rolled_back.as_ref()) {
+                users = Clean::from(format!("{back} rolled back"));
+            }
+            (stage("rollout", FlowState::Done, share), FlowState::Done)
+        }
         Place::Canary {
             weight,
             held,
@@ -232,10 +250,15 @@ fn rollout(lane: &Lane) -> Vec<FlowStage> {
                 FlowState::NotYet,
             )
         }
-        Place::Aborted => (
-            stage("rollout", FlowState::RolledBack, "0 %"),
-            FlowState::NotYet,
-        ),
+        Place::Aborted => {
+            if let Some(live) = label(lane.live.as_ref()) {
+                users = Clean::from(format!("{live} live"));
+            }
+            (
+                stage("rollout", FlowState::RolledBack, share),
+                FlowState::NotYet,
+            )
+        }
         Place::Degraded => (
             stage("rollout", FlowState::Failed, "degraded"),
             FlowState::NotYet,
@@ -244,11 +267,13 @@ fn rollout(lane: &Lane) -> Vec<FlowStage> {
             stage("rollout", FlowState::Unknown, why.clone()),
             FlowState::Unknown,
         ),
-        Place::Pipeline { .. } | Place::RunFailed | Place::Built | Place::Approval { .. } => {
-            (stage("rollout", FlowState::NotYet, ""), FlowState::NotYet)
-        }
+        Place::Pipeline { .. }
+        | Place::RunFailed
+        | Place::Rejected { .. }
+        | Place::Built
+        | Place::Approval { .. } => (stage("rollout", FlowState::NotYet, ""), FlowState::NotYet),
     };
-    vec![rollout, stage("live", live, "")]
+    vec![rollout, stage("live", live, users)]
 }
 
 /// The release stands at the last stage that has begun and is not done, else at the last done one.

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use crate::{
     domain::{
         Timestamp,
-        approval::PendingApproval,
+        approval::{Answer, PendingApproval, Review},
         catalog::{PlaceSpec, ServiceSpec},
         id::{EnvironmentName, ReleaseId, ServiceName, TargetId},
-        pipeline::{Outcome, Phase, Run},
+        pipeline::{Outcome, Phase, Run, Stage},
         quantity::Weight,
         rollout::{Pause, Rollout, RolloutPhase},
         text::Clean,
@@ -36,6 +36,8 @@ pub struct Lane {
     pub live: Option<ReleaseId>,
     /// The release on its way; `None` when nothing is.
     pub candidate: Option<ReleaseId>,
+    /// The release users were taken back from to the live one.
+    pub rolled_back: Option<ReleaseId>,
     /// Where the shown release stands.
     pub place: Place,
     /// Who or what it waits for.
@@ -61,6 +63,13 @@ pub enum Place {
     },
     /// Its run ended badly.
     RunFailed,
+    /// Somebody said no to it: it goes nowhere.
+    Rejected {
+        /// The backend's environment name.
+        environment: Clean,
+        /// Who said so.
+        by: Clean,
+    },
     /// Its run ended well and nothing has rolled out yet.
     Built,
     /// Waits for a person's yes.
@@ -101,6 +110,7 @@ impl Place {
             Self::Canary { .. } | Self::Live | Self::Aborted | Self::Degraded => true,
             Self::Pipeline { .. }
             | Self::RunFailed
+            | Self::Rejected { .. }
             | Self::Built
             | Self::Approval { .. }
             | Self::Unknown { .. } => false,
@@ -112,6 +122,7 @@ impl Place {
         match self {
             Self::Pipeline { stage } => stage.to_string(),
             Self::RunFailed => "run failed".to_owned(),
+            Self::Rejected { .. } => "rejected".to_owned(),
             Self::Built => "built".to_owned(),
             Self::Approval { .. } => "approve".to_owned(),
             Self::Canary {
@@ -175,10 +186,15 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec, now: Timestamp) -
     let under_way = rollout.is_some_and(|rollout| !rollout.is_fully_promoted());
     let rolling = wanted.clone().filter(|_| under_way);
     let taken_back = rollout.is_some_and(|rollout| rollout.aborted.is_some());
+    let left = of(rollout
+        .and_then(|rollout| rollout.left())
+        .map(|left| &left.hash));
+    // What users were taken back from was newer, and so is what comes after it.
     let newest_known = rolling
         .as_ref()
         .or(live.as_ref())
-        .and_then(|release| release.created_at);
+        .and_then(|release| release.created_at)
+        .max(left.as_ref().and_then(|release| release.created_at));
     let tried = rollout.map_or_else(BTreeSet::new, |rollout| tried(world, service, rollout));
     let coming = coming(world, service, newest_known, |release| {
         !tried.contains(&release.id) || approval_for(world, service, release, spec).is_some()
@@ -224,6 +240,9 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec, now: Timestamp) -
         live: live.map(|release| release.id.clone()),
         waits_for: waits_for(world, candidate.as_deref(), &place),
         candidate: candidate.map(|release| release.id.clone()),
+        rolled_back: left
+            .filter(|_| !under_way)
+            .map(|release| release.id.clone()),
         place,
         since,
     }
@@ -295,7 +314,13 @@ fn in_pipeline(world: &World, service: &ServiceSpec, release: &Release, spec: &P
     }
     match (&run.status.phase, &run.status.outcome) {
         (Phase::Ended, Some(Outcome::Succeeded)) => Place::Built,
-        (Phase::Ended, _) => Place::RunFailed,
+        (Phase::Ended, _) => match rejection(world, run, spec) {
+            Some(review) => Place::Rejected {
+                environment: review.environment.clone(),
+                by: review.user.clone(),
+            },
+            None => Place::RunFailed,
+        },
         (Phase::Unknown(word), _) => Place::Unknown { why: word.clone() },
         (Phase::Queued, _) => Place::Pipeline {
             stage: "queued".into(),
@@ -319,6 +344,22 @@ fn in_pipeline(world: &World, service: &ServiceSpec, release: &Release, spec: &P
             }
         }
     }
+}
+
+/// The no that ended a run, if that and nothing else did: the one to this
+/// environment, else any.
+fn rejection<'a>(world: &'a World, run: &Run, spec: &PlaceSpec) -> Option<&'a Review> {
+    let broke = world
+        .jobs_of(&run.id)
+        .iter()
+        .any(|job| job.stage < Stage::Deploy && job.status.outcome == Some(Outcome::Failed));
+    let noes = world
+        .reviews
+        .iter()
+        .filter(|(id, review)| !broke && id.run == run.id && review.answer == Answer::Rejected);
+    let (_, review) =
+        noes.max_by_key(|(_, review)| review.environment == spec.environment.as_str())?;
+    Some(review)
 }
 
 fn run_word(run: &Run) -> &'static str {
@@ -427,7 +468,11 @@ fn waits_for(world: &World, candidate: Option<&Release>, place: &Place) -> Waits
         },
         Place::RunFailed => person("rerun or fix".to_owned(), None),
         Place::Degraded => person("roll back or retry".to_owned(), None),
-        Place::Built | Place::Live | Place::Aborted | Place::Unknown { .. } => WaitsFor::Nothing,
+        Place::Built
+        | Place::Rejected { .. }
+        | Place::Live
+        | Place::Aborted
+        | Place::Unknown { .. } => WaitsFor::Nothing,
     }
 }
 
@@ -447,7 +492,11 @@ fn since(
         Place::Aborted => {
             rollout.and_then(|rollout| rollout.aborted.flatten().or(rollout.changed_at))
         }
-        Place::Pipeline { .. } | Place::RunFailed | Place::Built | Place::Approval { .. } => {
+        Place::Pipeline { .. }
+        | Place::RunFailed
+        | Place::Rejected { .. }
+        | Place::Built
+        | Place::Approval { .. } => {
             let run = candidate
                 .and_then(|release| release.run.value())
                 .and_then(|run| world.runs.get(run));

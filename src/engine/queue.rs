@@ -182,6 +182,7 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
         | Place::Canary { .. }
         | Place::Live
         | Place::Aborted
+        | Place::Rejected { .. }
         | Place::Unknown { .. } => None,
     }
 }

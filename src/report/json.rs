@@ -41,6 +41,7 @@ pub fn lane(world: &World, lane: &Lane, now: Timestamp) -> Value {
         .release()
         .and_then(|id| world.decision(id, &lane.environment));
     let live = lane.live.as_ref().and_then(|id| world.release(id));
+    let back = lane.rolled_back.as_ref().and_then(|id| world.release(id));
     // The share of the shown release, as far as it is in the environment at all.
     let rollout = world
         .rollouts
@@ -62,6 +63,7 @@ pub fn lane(world: &World, lane: &Lane, now: Timestamp) -> Value {
         "reasons": decision.map(|decision| decision.reasons().map(words::finding).collect::<Vec<_>>()),
         "waits_for": waits_for(&lane.waits_for),
         "live": live.map(|live| live.label.as_str()),
+        "rolled_back": back.map(|back| back.label.as_str()),
         "since": lane.since.map(stamp),
         "ages": ages(world, lane, now),
     })

@@ -52,7 +52,7 @@ pub fn status<'a>(
                 lane.service.to_string(),
                 lane.environment.to_string(),
                 words::label(world, lane).to_owned(),
-                words::place(&lane.place),
+                words::standing(world, lane),
                 word_of(world, lane).unwrap_or("–").to_owned(),
                 lane.since.map_or_else(
                     || "–".to_owned(),
@@ -86,7 +86,7 @@ pub fn sentence(world: &World, lane: &Lane, now: Timestamp) -> String {
         lane.service,
         lane.environment,
         words::label(world, lane),
-        words::place(&lane.place)
+        words::standing(world, lane)
     );
     if let Some(word) = word_of(world, lane) {
         text.push_str(", ");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     domain::{
         Timestamp,
+        id::ReleaseId,
         rollout::short_duration,
         verdict::{Decision, Finding, Verdict},
     },
@@ -43,8 +44,20 @@ pub fn label<'a>(world: &'a World, lane: &Lane) -> &'a str {
         .map_or("–", |release| release.label.as_str())
 }
 
+/// Where the release a lane shows stands, and which other one that concerns.
+pub fn standing(world: &World, lane: &Lane) -> String {
+    let standing = place(&lane.place);
+    let other = |id: Option<&ReleaseId>| Some(world.release(id?)?.label.clone());
+    let said = match &lane.place {
+        Place::Aborted => other(lane.live.as_ref()).map(|live| format!("{live} live")),
+        Place::Live => other(lane.rolled_back.as_ref()).map(|back| format!("{back} rolled back")),
+        _ => None,
+    };
+    said.map_or_else(|| standing.clone(), |said| format!("{standing}, {said}"))
+}
+
 /// Where a release stands, with the fact that matters there.
-pub fn place(place: &Place) -> String {
+fn place(place: &Place) -> String {
     match place {
         Place::Canary {
             weight,
@@ -62,6 +75,7 @@ pub fn place(place: &Place) -> String {
         }
         Place::Approval { environment } => format!("approve {environment}"),
         Place::Unknown { why } => format!("unknown: {why}"),
+        Place::Rejected { by, .. } => format!("rejected by {by}"),
         Place::Pipeline { .. }
         | Place::RunFailed
         | Place::Built

@@ -1,6 +1,6 @@
 //! From a Rollout with its ReplicaSets and AnalysisRuns to one fact.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use crate::{
     backend::kubernetes::{analysis, gitops, phase, steps, weights, wire},
@@ -19,6 +19,8 @@ const ANNOTATIONS: usize = 64;
 /// The label that ties ReplicaSets, pods and AnalysisRuns to a revision.
 pub(super) const HASH: &str = "rollouts-pod-template-hash";
 const REVISION: &str = "rollout.argoproj.io/revision";
+/// Added to the key of a revision's number: the numbers it had before.
+const HISTORY: &str = "-history";
 
 /// The fact about `object`, joined with what it owns.
 pub(super) fn rollout(
@@ -180,12 +182,15 @@ pub(super) fn revisions(
             } else {
                 Role::Old
             };
+            let now = meta
+                .annotations
+                .get(number)
+                .and_then(|number| number.parse().ok())
+                .unwrap_or(0);
+            let history = meta.annotations.get(&format!("{number}{HISTORY}"));
             Some(Revision {
-                number: meta
-                    .annotations
-                    .get(number)
-                    .and_then(|number| number.parse().ok())
-                    .unwrap_or(0),
+                number: now,
+                earlier: earlier(history.map_or("", String::as_str), now),
                 name: Clean::name(&meta.name),
                 images: images(&set.spec.template),
                 role,
@@ -201,6 +206,18 @@ pub(super) fn revisions(
         .collect();
     revisions.sort_by(|a, b| (Reverse(a.number), &a.hash).cmp(&(Reverse(b.number), &b.hash)));
     revisions
+}
+
+/// The numbers of a history that are below the present one. The controllers
+/// append the present number whenever any annotation of a set changes, so it
+/// may be in there once or often without having been left.
+fn earlier(history: &str, now: u64) -> Vec<u64> {
+    let numbers: BTreeSet<u64> = history
+        .split(',')
+        .filter_map(|number| number.trim().parse().ok())
+        .filter(|number| *number < now)
+        .collect();
+    numbers.into_iter().collect()
 }
 
 fn analyses(runs: &[&wire::AnalysisRun]) -> Vec<crate::domain::rollout::Analysis> {
@@ -337,6 +354,46 @@ mod tests {
                 .contains(&("team".into(), "shadowed".into()))
         );
         assert_eq!(fact.changed_at.unwrap().timestamp(), 1_767_225_600);
+    }
+
+    #[test]
+    fn a_history_of_numbers_is_read_whatever_it_repeats() {
+        for (history, now, expected) in [
+            ("", 3, vec![]),
+            ("1", 4, vec![1]),
+            ("2,5,5", 5, vec![2]),
+            ("7,1, 4,1,x,-2,", 9, vec![1, 4, 7]),
+        ] {
+            assert_eq!(earlier(history, now), expected, "{history}");
+        }
+    }
+
+    #[test]
+    fn a_revision_between_two_numbers_of_the_wanted_one_was_left_for_it() {
+        let object = ranker(&json!({
+            "observedGeneration": "3", "phase": "Healthy",
+            "currentPodHash": "b", "stableRS": "b", "currentStepIndex": 3,
+        }));
+        let mut back = set("b", "4", 10, 10);
+        back.metadata
+            .annotations
+            .insert("rollout.argoproj.io/revision-history".into(), "2".into());
+        let (older, left) = (set("a", "1", 0, 0), set("c", "3", 0, 0));
+        let fact = rollout(
+            &BackendId::new("prod"),
+            &object,
+            &[&back, &older, &left],
+            &[],
+        );
+        assert_eq!(fact.current().unwrap().earlier, [2]);
+        let were_left: Vec<&str> = fact
+            .revisions
+            .iter()
+            .filter(|revision| fact.was_left(revision))
+            .map(|revision| revision.hash.as_str())
+            .collect();
+        assert_eq!(were_left, ["c"]);
+        assert_eq!(fact.left().unwrap().hash, "c");
     }
 
     #[test]

@@ -380,9 +380,11 @@ pub(super) fn rollout_producer(view: &View<'_>) -> Result<Producer, Gathered> {
         });
     }
     match &view.lane.place {
-        Place::Pipeline { .. } | Place::RunFailed | Place::Built | Place::Approval { .. } => {
-            Err(Gathered::NotAsked("asked once the rollout begins".into()))
-        }
+        Place::Pipeline { .. }
+        | Place::RunFailed
+        | Place::Rejected { .. }
+        | Place::Built
+        | Place::Approval { .. } => Err(Gathered::NotAsked("asked once the rollout begins".into())),
         Place::Canary { .. } => Ok(Producer::AtWork),
         Place::Live | Place::Aborted | Place::Degraded => Ok(Producer::Ended),
         Place::Unknown { .. } => Ok(Producer::None),

@@ -52,21 +52,19 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
             };
             *found
         }
-        None => match targets.first() {
-            Some(first) => *first,
-            None => {
-                return Err(Refusal::NothingToDo(
-                    "no earlier revision is left to go back to".into(),
-                ));
-            }
-        },
+        None => default_target(scene, rollout, &targets)?,
+    };
+    let left = if was_left(rollout, chosen) {
+        format!("; left for {} before", name_of_current(scene, rollout))
+    } else {
+        String::new()
     };
     let traffic = traffic_steps(scene, rollout, chosen, &mut plan);
     let alias = alias_steps(scene, chosen, &mut plan);
     plan.facts.push(fact(
         "to",
         Clean::from(format!(
-            "{}  {}",
+            "{}  {}{left}",
             name_of(scene, chosen),
             proof(scene, rollout, chosen)
         )),
@@ -119,6 +117,42 @@ fn targets<'a>(world: &World, rollout: &'a Rollout) -> Vec<&'a Revision> {
         )
     });
     targets
+}
+
+/// The best target that users were not taken away from to get here.
+fn default_target<'a>(
+    scene: &Scene<'_>,
+    rollout: &Rollout,
+    targets: &[&'a Revision],
+) -> Result<&'a Revision, Refusal> {
+    if let Some(best) = targets.iter().find(|one| !was_left(rollout, one)) {
+        return Ok(best);
+    }
+    let Some(left) = targets.first() else {
+        return Err(Refusal::NothingToDo(
+            "no earlier revision is left to go back to".into(),
+        ));
+    };
+    let name = name_of(scene, left);
+    Err(Refusal::NothingToDo(Clean::from(format!(
+        "users were taken from {name} back to {}, and nothing earlier is left: name it to go \
+         there all the same (`:rollback {name}`, `--to {name}`)",
+        name_of_current(scene, rollout)
+    ))))
+}
+
+/// Whether users were taken from this revision to the wanted one. While a
+/// canary still has steps to pass they are on stable, which is the way back.
+fn was_left(rollout: &Rollout, revision: &Revision) -> bool {
+    let way_back = revision.role == Role::Stable && !rollout.moves_at_once();
+    rollout.was_left(revision) && !way_back
+}
+
+fn name_of_current(scene: &Scene<'_>, rollout: &Rollout) -> Clean {
+    rollout
+        .current()
+        .map(|current| name_of(scene, current))
+        .unwrap_or_default()
 }
 
 /// The release a revision carries, by its label, else its image.

@@ -65,9 +65,11 @@ impl<'a> Scene<'a> {
     /// is what users have meanwhile.
     pub fn rollout_is_its_own(&self) -> bool {
         self.lane().is_none_or(|lane| match lane.place {
-            Place::Pipeline { .. } | Place::RunFailed | Place::Built | Place::Approval { .. } => {
-                false
-            }
+            Place::Pipeline { .. }
+            | Place::RunFailed
+            | Place::Rejected { .. }
+            | Place::Built
+            | Place::Approval { .. } => false,
             Place::Canary { .. }
             | Place::Live
             | Place::Aborted
@@ -167,7 +169,9 @@ pub fn lane_sign(lane: &Lane, decision: Option<&Decision>) -> Sign {
         Place::Pipeline { stage } if stage == "queued" => Sign::Waiting,
         Place::Pipeline { .. } => Sign::Running,
         Place::Built => Sign::Waiting,
+        Place::Live if lane.rolled_back.is_some() => Sign::Back,
         Place::Live => Sign::Good,
+        Place::Rejected { .. } => Sign::Off,
         Place::Aborted => Sign::Back,
         Place::Unknown { .. } => Sign::Missing,
     }

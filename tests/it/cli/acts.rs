@@ -103,6 +103,43 @@ fn a_no_go_lets_no_approval_through_and_a_reject_always() {
     demo.run(&["reject", "med-imaging", "--yes"])
         .expect(4)
         .says("nothing waits for approval");
+    // The run ends a moment after the no.
+    demo.until(&["watch", "med-imaging"], 1)
+        .says("rejected by mk");
+    let row = demo.lane("prod-eu");
+    assert_eq!(
+        (&row["stage"], &row["waits_for"]),
+        (&"rejected".into(), &serde_json::Value::Null)
+    );
+}
+
+#[test]
+fn after_a_roll_back_the_row_names_both_and_nothing_leads_back_by_itself() {
+    let demo = Demo::start("incident");
+    demo.run(&["rollback", "price-elastic", "--yes"])
+        .expect(0)
+        .says("confirmed");
+    let row = demo.lane("prod-eu");
+    assert_eq!(
+        [
+            &row["stage"],
+            &row["live"],
+            &row["version"],
+            &row["rolled_back"]
+        ],
+        ["live", "v120", "v120", "v121"],
+        "{row:#}"
+    );
+    demo.run(&["status", "price-elastic"])
+        .expect(0)
+        .says("live, v121 rolled back");
+    demo.run(&["rollback", "price-elastic", "--dry-run"])
+        .expect(4)
+        .says("users were taken from v121 back to v120")
+        .says("--to v121");
+    demo.run(&["rollback", "price-elastic", "--to", "v121", "--dry-run"])
+        .expect(0)
+        .says("left for v120 before");
 }
 
 #[test]

@@ -324,6 +324,79 @@ fn an_earlier_revision_of_a_held_rollout_is_wanted_before_the_hold_ends() {
     }
 }
 
+/// A (number 1) was left for B (2), which was left for A again (3).
+fn gone_back(more: Vec<gonogo::domain::rollout::Revision>) -> Rollout {
+    use gonogo::domain::rollout::Role;
+    let mut back = revision(3, "old", "r/ranker:9f3c2ab", Role::Stable);
+    back.earlier = vec![1];
+    let left = revision(2, "new", "r/ranker:1111111", Role::Old);
+    Rollout {
+        revisions: [vec![back, left], more].concat(),
+        ..live("r/ranker:9f3c2ab")
+    }
+}
+
+fn target_of(plan: &Plan) -> String {
+    let (_, to) = plan
+        .facts
+        .iter()
+        .find(|(label, _)| *label == "to")
+        .unwrap_or_else(|| panic!("{plan:?}"));
+    to.to_string()
+}
+
+#[test]
+fn what_was_left_is_never_where_a_roll_back_leads_by_itself() {
+    let world = scene(200.0, gone_back(vec![]));
+    let refusal = ask(&world, Verb::RollBack).unwrap_err().to_string();
+    assert!(
+        refusal.contains("taken from v2 back to v1") && refusal.contains("--to v2"),
+        "{refusal}"
+    );
+    let mut named = Ask::new(Verb::RollBack, lane());
+    named.to = Some("v2".into());
+    let plan = propose(&world, &named, at(100)).unwrap();
+    let to = target_of(&plan);
+    assert!(
+        to.starts_with("v2 ") && to.ends_with("left for v1 before"),
+        "{to}"
+    );
+
+    let older = revision(
+        0,
+        "older",
+        "r/ranker:0000000",
+        gonogo::domain::rollout::Role::Old,
+    );
+    let plan = yes(&scene(200.0, gone_back(vec![older])), Verb::RollBack);
+    assert!(target_of(&plan).starts_with("0000000 "), "{plan:?}");
+    let others: Vec<&str> = plan
+        .alternatives
+        .iter()
+        .map(|(hash, _)| hash.as_str())
+        .collect();
+    assert!(
+        others.contains(&"new") && others.contains(&"older"),
+        "{others:?}"
+    );
+}
+
+#[test]
+fn a_roll_back_under_way_does_not_lead_back_and_a_canary_of_an_old_revision_does() {
+    use gonogo::domain::rollout::Role;
+    let mut moving = gone_back(vec![]);
+    moving.revisions[0].role = Role::Canary;
+    moving.revisions[1].role = Role::Stable;
+    moving.stable_hash = Some("new".into());
+    moving.promoting_full = true;
+    assert!(ask(&scene(200.0, moving.clone()), Verb::RollBack).is_err());
+    // The same template deployed again, step by step: stable is the way back.
+    moving.promoting_full = false;
+    moving.step = Some(1);
+    let plan = yes(&scene(200.0, moving), Verb::RollBack);
+    assert_eq!(kinds(&plan)[0], ActionKind::Abort);
+}
+
 #[test]
 fn a_sheet_says_what_serves_and_what_is_wanted() {
     let mut promoting = at_pause();

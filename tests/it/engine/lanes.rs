@@ -2,6 +2,7 @@
 
 use gonogo::{
     domain::{
+        approval::{Answer, Review},
         observation::{Fact, Observation},
         pipeline::{Outcome, Phase, RunStatus},
         rollout::{Revision, Role, Rollout, RolloutPhase},
@@ -14,7 +15,8 @@ use gonogo::{
 };
 
 use crate::support::build::{
-    answer, approval, canary, catalog, lane, latency_gate, live, measure, rollout, run, runs, world,
+    answer, approval, canary, catalog, job, lane, latency_gate, live, measure, rollout, run, runs,
+    world,
 };
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
@@ -60,6 +62,96 @@ fn what_was_rolled_back_is_not_on_its_way_any_more() {
         ("9f3c2ab", &Place::Live)
     );
     assert_eq!(shown(&world).candidate, None);
+}
+
+/// A was gone back to from B: it had number 1 and has 3 now.
+fn gone_back() -> Rollout {
+    let of = canary("r/ranker:1111111", "r/ranker:9f3c2ab").revisions;
+    Rollout {
+        revisions: vec![
+            Revision {
+                number: 3,
+                earlier: vec![1],
+                ..of[1].clone()
+            },
+            Revision {
+                role: Role::Old,
+                ..of[0].clone()
+            },
+        ],
+        ..live("r/ranker:9f3c2ab")
+    }
+}
+
+#[test]
+fn after_a_roll_back_the_row_names_what_is_live_and_what_was_left() {
+    // A run that failed in between never mattered here, and does not now.
+    let mut failed = run(3, "2222222ccccccccccccccccccccccccccccccccc", 20);
+    failed.status = RunStatus::ended(Outcome::Failed);
+    let runs_of = |more: &[&gonogo::domain::pipeline::Run]| {
+        let (a, b) = (run(1, A, 0), run(2, B, 50));
+        let mut all = vec![&a, &b, &failed];
+        all.extend(more);
+        runs(100, &all)
+    };
+    let world = with(&[runs_of(&[]), rollout(100, gone_back())]);
+    let row = shown(&world);
+    assert_eq!(
+        (label(&world).as_str(), &row.place),
+        ("9f3c2ab", &Place::Live)
+    );
+    let back = world.release(row.rolled_back.as_ref().unwrap()).unwrap();
+    assert_eq!(back.label, "1111111");
+    assert_eq!(row.candidate, None);
+    assert_eq!(
+        gonogo::report::words::standing(&world, row),
+        "live, 1111111 rolled back"
+    );
+    let newer = run(4, "3333333ddddddddddddddddddddddddddddddddd", 90);
+    let world = with(&[runs_of(&[&newer]), rollout(100, gone_back())]);
+    assert_eq!(label(&world), "3333333");
+}
+
+#[test]
+fn a_rejected_release_is_rejected_and_asks_for_nothing() {
+    let mut over = run(2, B, 50);
+    over.status = RunStatus::ended(Outcome::Failed);
+    let review = |answer| {
+        Fact::Review(Review {
+            id: approval(&over, "prod-eu").id,
+            environment: "prod-eu".into(),
+            answer,
+            user: "mk".into(),
+            comment: "".into(),
+        })
+    };
+    let broke = |name: &str| {
+        let job = job(&over, 7, name, RunStatus::ended(Outcome::Failed));
+        answer("gh", "jobs 2", 100, vec![Fact::Job(job)])
+    };
+    let of = |answered: Answer, job: Observation| {
+        with(&[
+            runs(100, &[&run(1, A, 0), &over]),
+            answer("gh", "reviews 2", 100, vec![review(answered)]),
+            job,
+            rollout(100, live("r/ranker:9f3c2ab")),
+        ])
+    };
+    let world = of(Answer::Rejected, broke("deploy prod-eu"));
+    let row = shown(&world);
+    assert_eq!(
+        gonogo::report::words::standing(&world, row),
+        "rejected by mk"
+    );
+    assert_eq!(row.waits_for, WaitsFor::Nothing);
+    assert_eq!(waiting(&world), []);
+    // A rerun that failed for a reason of its own, and a yes before a failure.
+    for other in [
+        of(Answer::Rejected, broke("unit tests")),
+        of(Answer::Approved, broke("deploy prod-eu")),
+    ] {
+        assert_eq!(shown(&other).place, Place::RunFailed);
+    }
 }
 
 #[test]
@@ -144,5 +236,9 @@ fn an_aborted_canary_shows_as_rolled_back_until_something_newer_comes() {
     assert_eq!(
         (label(&world).as_str(), &shown(&world).place),
         ("1111111", &Place::Aborted)
+    );
+    assert_eq!(
+        gonogo::report::words::standing(&world, shown(&world)),
+        "rolled back, 9f3c2ab live"
     );
 }

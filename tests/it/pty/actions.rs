@@ -65,6 +65,32 @@ fn abort_sends_the_traffic_back() {
 }
 
 #[test]
+fn abort_stops_a_promotion_in_the_midst_of_it() {
+    let served = Served::start("canary", "1");
+    let mut terminal = cockpit(&served, "prod-eu", "C continue");
+    let status = |served: &Served| rollout(served, EU)["status"].clone();
+    let stable = status(&served)["stableRS"].clone();
+    act(&mut terminal, "P");
+    until("the promotion is under way", || {
+        (status(&served)["promoteFull"] == true).then_some(())
+    });
+    act(&mut terminal, "B");
+    until("everyone is on stable", || {
+        let status = status(&served);
+        let canary = status["updatedReplicas"].as_u64().unwrap_or(0);
+        (status["phase"] == "Degraded" && canary == 0).then_some(())
+    });
+    let after = status(&served);
+    assert_eq!(after["stableRS"], stable);
+    assert_eq!(
+        (&after["abort"], &after["promoteFull"] == true),
+        (&true.into(), false)
+    );
+    terminal.press("6");
+    terminal.wait_for("partial");
+}
+
+#[test]
 fn continue_ends_the_pause_and_skip_leaves_the_next_step() {
     let served = Served::start("canary", "4");
     let mut terminal = cockpit(&served, "prod-eu", "C continue");

@@ -301,6 +301,7 @@ pub(crate) fn model_run(number: u64, metrics: &[(&str, f64)]) -> ModelRun {
 pub(crate) fn revision(number: u64, hash: &str, image: &str, role: Role) -> Revision {
     Revision {
         number,
+        earlier: Vec::new(),
         hash: Clean::name(hash),
         name: Clean::name(&format!("ranker-{hash}")),
         images: vec![Image::parse("app", image)],

@@ -20,7 +20,8 @@ use std::collections::BTreeSet;
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::{
-    engine::lane::{Lane, Place},
+    domain::id::ReleaseId,
+    engine::lane::{Lane, Place, WaitsFor},
     ui::{
         line::Line,
         paint::Painter,
@@ -209,6 +210,7 @@ fn cell(scene: &Scene<'_>, lane: &Lane, name: &str, width: usize) -> Line {
         "stage" => Line::plain(lane.place.word()),
         "gates" => strip::strip(scene.decision_of(lane)),
         "canary" => canary(scene, lane, width),
+        "waits" if lane.waits_for == WaitsFor::Nothing => others(scene, lane, width),
         "waits" => waits(lane, scene.now),
         "owner" => {
             let actor = scene
@@ -224,6 +226,36 @@ fn cell(scene: &Scene<'_>, lane: &Lane, name: &str, width: usize) -> Line {
     }
 }
 
+/// Where nothing is waited for: what else there is to know about the place.
+fn others(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
+    let label = |id: Option<&ReleaseId>| Some(scene.world.release(id?)?.label.to_string());
+    match &lane.place {
+        Place::Live => match label(lane.rolled_back.as_ref()) {
+            Some(back) => Line::new()
+                .sign(Sign::Back)
+                .with(Role::Dim, format!(" {back}")),
+            None => Line::new(),
+        },
+        Place::Aborted => {
+            let live = label(lane.live.as_ref()).unwrap_or_default();
+            let said = format!("live {live}");
+            Line::dim(if text::width(&said) <= width {
+                said
+            } else {
+                live
+            })
+        }
+        Place::Rejected { by, .. } => Line::dim(format!("by {by}")),
+        Place::Pipeline { .. }
+        | Place::RunFailed
+        | Place::Built
+        | Place::Approval { .. }
+        | Place::Canary { .. }
+        | Place::Degraded
+        | Place::Unknown { .. } => Line::new(),
+    }
+}
+
 /// The share the shown release has, by pods or requests as the controller moves them.
 fn canary(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
     let role = match &lane.place {
@@ -232,6 +264,7 @@ fn canary(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
         Place::Aborted => Role::Dim,
         Place::Pipeline { .. }
         | Place::RunFailed
+        | Place::Rejected { .. }
         | Place::Built
         | Place::Approval { .. }
         | Place::Degraded

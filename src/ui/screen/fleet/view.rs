@@ -337,7 +337,7 @@ fn motion(place: &Place) -> usize {
         Place::Pipeline { .. } => 3,
         Place::Built => 4,
         Place::Unknown { .. } => 5,
-        Place::Aborted => 6,
+        Place::Aborted | Place::Rejected { .. } => 6,
         Place::Live => 7,
     }
 }

@@ -2,9 +2,11 @@
 
 use crate::{
     domain::{
+        id::ReleaseId,
         quantity::Weight,
         rollout::{Revision, Role as RevisionRole, Rollout},
     },
+    engine::lane::Place,
     ui::{
         line::Line,
         screen::Scene,
@@ -86,6 +88,7 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
         lines.push(Line::dim("steps    ").join(steps::line(&stations, width.saturating_sub(9))));
     }
     lines.push(standing(rollout));
+    lines.extend(back(scene).map(|back| Line::dim("back     ").join(back)));
     if !narrow || rollout.pods.ready < rollout.pods.desired {
         lines.push(pods(rollout, narrow));
     }
@@ -97,6 +100,25 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
         lines.push(Line::dim("owned by ").text(format!("{} {}", gitops.tool, gitops.owner)));
     }
     lines
+}
+
+/// What was rolled back, and what users have instead.
+pub fn back(scene: &Scene<'_>) -> Option<Line> {
+    let lane = scene.lane()?;
+    let label = |id: Option<&ReleaseId>| Some(scene.world.release(id?)?.label.clone());
+    let (back, live) = match &lane.place {
+        Place::Aborted => (label(lane.candidate.as_ref())?, label(lane.live.as_ref())?),
+        Place::Live => (
+            label(lane.rolled_back.as_ref())?,
+            label(lane.live.as_ref())?,
+        ),
+        _ => return None,
+    };
+    Some(
+        Line::new()
+            .sign(Sign::Back)
+            .text(format!(" {back} rolled back, {live} live")),
+    )
 }
 
 /// Below this many cells names and sums are left out.

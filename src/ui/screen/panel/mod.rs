@@ -86,6 +86,7 @@ pub fn preview(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     };
     let width = usize::from(area.width.saturating_sub(4));
     let mut said = flow::small(scene);
+    said.extend(canary::back(scene));
     said.push(Line::new());
     said.push(decision_line(scene));
     said.extend(findings::open(scene, width).into_iter().take(3));
