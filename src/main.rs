@@ -20,8 +20,9 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    let Ok(runtime) = runtime else {
-        return Exit::Internal.into();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::not_started(&error).into(),
     };
     let exit = runtime.block_on(cli::run(line));
     runtime.shutdown_timeout(GRACE);

@@ -14,6 +14,7 @@ use crate::{
         args::Global,
         exit::Exit,
         output::Out,
+        panics,
         session::{self, Session},
         stream,
     },
@@ -63,7 +64,10 @@ pub(super) async fn open(
     }
     let options = options(&config, stage);
     let session = Session::start(config)?;
-    let left = drive::run(session.handle.clone(), options).await;
+    let left = tokio::select! {
+        left = drive::run(session.handle.clone(), options) => left,
+        never = panics::on_request("loop", session.handle.clone()) => match never {},
+    };
     session.end().await;
     match left {
         Ok(0) => Ok(Exit::Ok),

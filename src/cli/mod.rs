@@ -193,6 +193,12 @@ pub fn report_panics() -> Panics {
     panics::install()
 }
 
+/// Says that there is not even a runtime to run anything in, and how to exit.
+pub fn not_started(why: &std::io::Error) -> Exit {
+    Out::new(false).remark(format!("gonogo: could not start: {why}"));
+    Exit::Internal
+}
+
 /// Reads the configuration and brings everything up.
 fn open(global: &Global, out: &mut Out) -> Result<Session, Stop> {
     Session::start(session::load(global.config.as_deref(), out)?)

@@ -4,6 +4,8 @@
 //! if nothing had been. So every panic leaves a mark that `main` looks at.
 
 use std::{
+    convert::Infallible,
+    future,
     io::{self, Write as _},
     sync::{
         Arc,
@@ -11,7 +13,7 @@ use std::{
     },
 };
 
-use crate::backend::secret::redact;
+use crate::{app::Handle, backend::secret::redact, config::env};
 
 /// Whether anything panicked.
 #[derive(Clone, Debug, Default)]
@@ -53,4 +55,31 @@ pub(super) fn install() -> Panics {
         }
     }));
     panics
+}
+
+/// Panics in a task of its own if a test asks for one; see [`on_request`].
+pub(super) fn task_on_request(handle: &Handle) {
+    if env::panic_at().is_some() {
+        drop(tokio::spawn(on_request("task", handle.clone())));
+    }
+}
+
+/// Panics if a test asks for it at this place, with the words it gives, once
+/// the world holds a rollout; so what happens then can be looked at in the
+/// program itself. Otherwise it never ends.
+pub(super) async fn on_request(place: &str, mut handle: Handle) -> Infallible {
+    let asked = env::panic_at();
+    let words = asked
+        .as_deref()
+        .and_then(|asked| asked.split_once(':'))
+        .filter(|(asked, _)| *asked == place);
+    let Some((_, words)) = words else {
+        return future::pending().await;
+    };
+    while handle.world().rollouts.is_empty() {
+        if !handle.changed().await {
+            return future::pending().await;
+        }
+    }
+    panic!("{words}")
 }

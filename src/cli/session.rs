@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::{
     app::{self, Assembly, Fuse, Handle, Person, clock},
     backend::Feed,
-    cli::{Stop, exit::Exit, output::Out},
+    cli::{Stop, exit::Exit, output::Out, panics},
     config::{self, Config, Found, Surroundings, env, suggest::nearest},
     domain::{
         catalog::Catalog,
@@ -116,15 +116,18 @@ impl Session {
             })
             .collect();
         let paths = paths(&config)?;
+        let (catalog, most) = (config.catalog.clone(), config.mode);
+        let handle = app::start(assemble(config, paths)?);
+        panics::task_on_request(&handle);
         Ok(Self {
-            catalog: config.catalog.clone(),
+            catalog,
             // BRAKE belongs to the cockpit; read-only binds commands too.
-            mode: match config.mode {
+            mode: match most {
                 Mode::ReadOnly => Mode::ReadOnly,
                 Mode::Brake | Mode::ReadWrite => Mode::ReadWrite,
             },
             expected,
-            handle: app::start(assemble(config, paths)?),
+            handle,
         })
     }
 

@@ -41,6 +41,7 @@ pub(super) async fn watch(
         release: None,
         said: None,
         unseen_since: None,
+        was_rolled_out: false,
     };
     loop {
         let (world, now) = (session.handle.world(), session.handle.now());
@@ -76,6 +77,8 @@ struct Follow {
     release: Option<ReleaseId>,
     said: Option<String>,
     unseen_since: Option<Timestamp>,
+    /// Whether its rollout was ever there: then its absence is no beginning.
+    was_rolled_out: bool,
 }
 
 impl Follow {
@@ -84,7 +87,10 @@ impl Follow {
         let row = world.lanes.get(&self.lane);
         let seen = row.is_some_and(|row| {
             let silent = world.liveness(&row.target.backend, now) == Liveness::Silent;
-            !silent && !matches!(row.place, Place::Unknown { .. })
+            let is_there = world.rollouts.contains_key(&row.target);
+            self.was_rolled_out |= is_there;
+            let gone = self.was_rolled_out && !is_there;
+            !silent && !gone && !matches!(row.place, Place::Unknown { .. })
         });
         if !seen {
             let since = *self.unseen_since.get_or_insert(now);

@@ -49,6 +49,16 @@ pub fn kill_at() -> Option<String> {
     }
 }
 
+/// Where a test asks the process to panic, and with which words (`PLACE:WORDS`).
+/// Builds without debug assertions have no such place.
+pub fn panic_at() -> Option<String> {
+    if cfg!(debug_assertions) {
+        var("GONOGO_PANIC_AT")
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -341,8 +341,12 @@ impl World {
         };
         let age = (now - answered_at).to_std().unwrap_or_default();
         // One refused question beside good answers is trouble, not silence; and a
-        // look may come a little after its cadence.
-        let failing = state.trouble.is_some() && age > spec.cadence * 2;
+        // look may come a little after its cadence. Where nothing is reached at
+        // all, the next question would fare no better.
+        let failing = state.trouble.as_ref().is_some_and(|trouble| {
+            let cut_off = trouble.kind == ErrorKind::Unreachable && answered_at < trouble.since;
+            cut_off || age > spec.cadence * 2
+        });
         if age > limit * 3 || failing {
             Liveness::Silent
         } else if age > limit {

@@ -20,7 +20,9 @@ use crate::{
     domain::{id::JobId, text::Clean},
     engine::world::World,
     ui::{
-        browser, clipboard, screen,
+        browser, clipboard,
+        pace::Pace,
+        screen,
         sign::Sign,
         signals::{self, Request, Signals},
         state::{Effect, Event, LogNews, Setup, UiState},
@@ -29,8 +31,6 @@ use crate::{
     },
 };
 
-/// Frames of a burst are this far apart.
-const FRAME: Duration = Duration::from_millis(33);
 /// The exit code when the terminal has gone: 128 and the number of SIGHUP.
 const HUNG_UP: u8 = 129;
 /// How many ledger lines the audit screen holds.
@@ -75,7 +75,7 @@ pub async fn run(handle: Handle, options: Options) -> io::Result<u8> {
         signals,
         log: None,
         browser_environment: options.browser_environment,
-        drawn_at: None,
+        pace: Pace::default(),
         dirty: true,
         ended: None,
     };
@@ -101,7 +101,7 @@ struct Cockpit {
     signals: Signals,
     log: Option<(JobId, mpsc::Receiver<LogChunk>)>,
     browser_environment: Vec<(OsString, OsString)>,
-    drawn_at: Option<Instant>,
+    pace: Pace,
     dirty: bool,
     ended: Option<u8>,
 }
@@ -124,7 +124,7 @@ impl Cockpit {
         let mut seconds = time::interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
         loop {
-            if self.dirty && self.may_draw() {
+            if self.dirty && self.pace.may_draw(Instant::now()) {
                 self.draw()?;
             }
             let woken = self.wait(&mut seconds).await;
@@ -136,19 +136,13 @@ impl Cockpit {
         }
     }
 
-    /// Whether a frame may be drawn now: yes after quiet, in a burst only
-    /// every so often.
-    fn may_draw(&self) -> bool {
-        self.drawn_at.is_none_or(|at| FRAME <= at.elapsed())
-    }
-
     fn draw(&mut self) -> io::Result<()> {
         let now = self.handle.now();
         order_fleet(&mut self.state, &self.world, now);
         let (state, world) = (&self.state, &self.world);
         self.guard
             .draw(|frame| screen::draw(frame.buffer_mut(), state, world, now))?;
-        self.drawn_at = Some(Instant::now());
+        self.pace.drawn(Instant::now());
         self.dirty = false;
         // The dead time of a sheet begins when its frame has been written.
         let asleep = self
@@ -182,9 +176,7 @@ impl Cockpit {
         let now = self.handle.now();
         let by_state = wakes_at(&self.state, now)
             .map(|at| Instant::now() + (at - now).to_std().unwrap_or_default());
-        let by_frame = self
-            .dirty
-            .then(|| self.drawn_at.map_or_else(Instant::now, |at| at + FRAME));
+        let by_frame = self.dirty.then(|| self.pace.next(Instant::now()));
         match (by_state, by_frame) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
@@ -270,7 +262,7 @@ impl Cockpit {
         };
         // What a key does is shown at once, whatever was drawn just before.
         if matches!(event, Event::Key(_)) {
-            self.drawn_at = None;
+            self.pace.hurry();
         }
         self.dirty = true;
         self.tell(event)
@@ -348,7 +340,7 @@ impl Cockpit {
             }
             Effect::Redraw => {
                 self.guard.redraw()?;
-                self.drawn_at = None;
+                self.pace.hurry();
             }
             Effect::Suspend => self.suspend()?,
             Effect::Quit => self.ended = Some(0),
@@ -401,7 +393,7 @@ impl Cockpit {
             focus.away = false;
             focus.refresh += 1;
         });
-        self.drawn_at = None;
+        self.pace.hurry();
         self.dirty = true;
         let (width, height) = crossterm::terminal::size()?;
         self.tell(Event::Resize(width, height))?;

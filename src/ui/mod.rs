@@ -17,6 +17,7 @@ pub mod letters;
 pub mod line;
 pub mod log;
 pub mod mode;
+pub mod pace;
 pub mod paint;
 pub mod refusal;
 pub mod screen;

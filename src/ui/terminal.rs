@@ -6,10 +6,16 @@
 //! shown, and on a dead terminal that print panics inside the panic hook.
 
 use std::{
+    cell::Cell,
     io::{self, BufWriter, IsTerminal, Stdout, Write},
     mem::ManuallyDrop,
     panic,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use crossterm::{
@@ -25,6 +31,21 @@ use ratatui::{Frame, Terminal, backend::CrosstermBackend};
 
 /// Whether the terminal is ours at the moment.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
+
+/// Held while something of ours is being written: a panic in another thread must
+/// not give the terminal back in the middle of a frame, whose rest would then
+/// land on the shell's own screen.
+static WRITING: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    /// Whether this thread is the one that writes.
+    static WRITER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How often and how long whoever gives the terminal back waits for the end of
+/// a frame. A terminal that takes nothing any more is given back regardless.
+const LOOKS: u32 = 250;
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Room for a whole frame, so that it goes out in one write.
 const FRAME_BYTES: usize = 64 * 1024;
@@ -72,19 +93,16 @@ impl Guard {
     ///
     /// The terminal is gone: that is the end.
     pub fn draw(&mut self, frame: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        // A panic in some task has given the terminal back; drawing on would
-        // write over the shell's own screen.
-        if !is_taken() {
-            return Err(io::Error::other("something went wrong elsewhere"));
-        }
-        if self.announced {
-            queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        }
-        self.terminal.draw(frame)?;
-        if self.announced {
-            execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
-        }
-        Ok(())
+        exclusively(|| {
+            if self.announced {
+                queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+            }
+            self.terminal.draw(frame)?;
+            if self.announced {
+                execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+            }
+            Ok(())
+        })
     }
 
     /// Writes something of ours beside the frames.
@@ -96,10 +114,12 @@ impl Guard {
         &mut self,
         write: impl FnOnce(&mut CrosstermBackend<BufWriter<Stdout>>) -> io::Result<()>,
     ) -> io::Result<()> {
-        // The backend passes bytes on to its own buffer.
-        let out = self.terminal.backend_mut();
-        write(out)?;
-        Write::flush(out)
+        exclusively(|| {
+            // The backend passes bytes on to its own buffer.
+            let out = self.terminal.backend_mut();
+            write(out)?;
+            Write::flush(out)
+        })
     }
 
     /// Forgets what is on screen, so that the next frame draws every cell.
@@ -109,9 +129,11 @@ impl Guard {
     ///
     /// The terminal is gone.
     pub fn redraw(&mut self) -> io::Result<()> {
-        execute!(self.terminal.backend_mut(), Clear(ClearType::All))?;
-        self.terminal = ManuallyDrop::new(fresh()?);
-        Ok(())
+        exclusively(|| {
+            execute!(self.terminal.backend_mut(), Clear(ClearType::All))?;
+            self.terminal = ManuallyDrop::new(fresh()?);
+            Ok(())
+        })
     }
 
     /// Takes the terminal again after a suspension.
@@ -155,6 +177,40 @@ fn take() -> io::Result<()> {
     taken
 }
 
+/// Writes while nobody gives the terminal back, and not after somebody has:
+/// that would write over the shell's own screen.
+fn exclusively(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    struct Done;
+    impl Drop for Done {
+        fn drop(&mut self) {
+            WRITER.set(false);
+        }
+    }
+    let _lock = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !is_taken() {
+        return Err(io::Error::other("something went wrong elsewhere"));
+    }
+    WRITER.set(true);
+    let _done = Done;
+    write()
+}
+
+/// Waits for the end of what another thread is writing.
+fn written_out() -> Option<MutexGuard<'static, ()>> {
+    // A panic in the middle of a frame of its own waits for nobody.
+    if WRITER.get() {
+        return None;
+    }
+    for _ in 0..LOOKS {
+        match WRITING.try_lock() {
+            Ok(lock) => return Some(lock),
+            Err(TryLockError::Poisoned(lock)) => return Some(lock.into_inner()),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
+        }
+    }
+    None
+}
+
 /// Whether the terminal is ours: taken and not given back.
 pub fn is_taken() -> bool {
     ACTIVE.load(Ordering::SeqCst)
@@ -163,6 +219,10 @@ pub fn is_taken() -> bool {
 /// Gives the terminal back; does nothing if it is not ours. Safe to call from
 /// a panic hook: ignores every error, because nothing better can be done.
 pub fn restore() {
+    if !is_taken() {
+        return;
+    }
+    let _quiet = written_out();
     if !ACTIVE.swap(false, Ordering::SeqCst) {
         return;
     }

@@ -1,6 +1,8 @@
 //! The real binary, from its arguments to its exit code.
 
 mod acts;
+mod codes;
+mod contexts;
 mod files;
 mod init;
 mod kills;
@@ -8,5 +10,6 @@ mod outages;
 mod prompt;
 mod reads;
 mod reference;
-mod run;
+pub(crate) mod run;
 mod usage;
+mod verbs;

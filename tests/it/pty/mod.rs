@@ -5,8 +5,10 @@
 //! runs out prints the screen.
 
 mod actions;
+mod faults;
 mod hostile;
 mod input;
 mod record;
 mod restore;
+mod secrets;
 mod terminal;

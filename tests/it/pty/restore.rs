@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::terminal::{Served, Terminal, until};
+use super::terminal::{Served, Terminal, binary, until};
 
 fn cockpit(served: &Served) -> Terminal {
     let terminal = Terminal::cockpit(&served.config());
@@ -94,7 +94,6 @@ fn a_stop_from_outside_is_like_one_from_the_keyboard() {
 #[test]
 fn crates_trap_5_a_terminal_that_is_gone_ends_the_cockpit() {
     let served = Served::start("canary", "1");
-    // Not 134: crates_trap_6, ratatui's own drop would abort here.
     assert_eq!(cockpit(&served).hang_up(), 129);
 }
 
@@ -118,26 +117,83 @@ fn crates_trap_8_and_12_the_terminal_is_never_asked_anything() {
     }
 }
 
-/// Run by [`after_a_panic`] in a terminal of its own.
 #[test]
-#[ignore = "a child of another test"]
-fn child_that_panics() {
-    gonogo::ui::terminal::restore_on_panic();
-    let _guard = gonogo::ui::terminal::Guard::enter(true).unwrap();
-    panic!("the sky fell");
-}
-
-#[test]
-fn after_a_panic() {
-    let this = std::env::current_exe().unwrap();
-    let child = [
-        "--exact",
-        "pty::restore::child_that_panics",
-        "--ignored",
-        "--nocapture",
-    ];
-    let mut terminal = Terminal::program(this.to_str().unwrap(), &child, (100, 30));
+fn after_a_panic_in_its_own_loop() {
+    let served = Served::start("canary", "1");
+    let config = served.config();
+    let mut terminal = Terminal::with(
+        binary(),
+        &["--config", config.to_str().unwrap()],
+        (100, 30),
+        &[("GONOGO_PANIC_AT", "loop:the sky fell")],
+    );
     assert_eq!(terminal.exit_code(), 101);
     terminal.wait_for("the sky fell");
     is_given_back(&terminal);
+}
+
+#[test]
+fn crates_trap_7_a_panic_in_a_task_ends_the_cockpit_and_is_no_success() {
+    let served = Served::start("canary", "1");
+    let config = served.config();
+    let mut terminal = Terminal::with(
+        binary(),
+        &["--config", config.to_str().unwrap()],
+        (100, 30),
+        &[("GONOGO_PANIC_AT", "task:a task fell")],
+    );
+    assert_eq!(terminal.exit_code(), 101);
+    terminal.wait_for("a task fell");
+    is_given_back(&terminal);
+}
+
+/// Run by [`crates_trap_6_…`](crates_trap_6_a_dead_terminal_found_by_drawing_does_not_abort):
+/// leads the terminal's session, and starts itself again, which then starts the
+/// cockpit in a session without a terminal, where no hang-up signal reaches it.
+#[test]
+#[ignore = "a child of another test"]
+fn child_in_another_session() {
+    let folder = std::env::var_os("GONOGO_TEST_FOLDER").unwrap();
+    let folder = std::path::Path::new(&folder);
+    if std::env::var_os("GONOGO_TEST_INNER").is_none() {
+        let this = std::env::current_exe().unwrap();
+        let mut inner = std::process::Command::new(this);
+        inner.args(CHILD).env("GONOGO_TEST_INNER", "1");
+        inner.status().unwrap();
+        return;
+    }
+    rustix::process::setsid().unwrap();
+    let config = folder.join("config.toml");
+    let mut cockpit = std::process::Command::new(binary());
+    let ended = cockpit.arg("--config").arg(config).status().unwrap();
+    std::fs::write(folder.join("ended.new"), format!("{:?}", ended.code())).unwrap();
+    std::fs::rename(folder.join("ended.new"), folder.join("ended")).unwrap();
+}
+
+const CHILD: [&str; 4] = [
+    "--exact",
+    "pty::restore::child_in_another_session",
+    "--ignored",
+    "--nocapture",
+];
+
+#[test]
+fn crates_trap_6_a_dead_terminal_found_by_drawing_does_not_abort() {
+    let served = Served::start("canary", "1");
+    let this = std::env::current_exe().unwrap();
+    let folder = served.dir.path().to_str().unwrap();
+    let terminal = Terminal::with(
+        this.to_str().unwrap(),
+        &CHILD,
+        (100, 30),
+        &[("GONOGO_TEST_FOLDER", folder)],
+    );
+    terminal.wait_for("waits for a person");
+    // Ends the session's leader; the cockpit has only its drawing to notice by,
+    // and its standard error is the dead terminal. An abort would have no code.
+    terminal.hang_up();
+    let ended = until("the cockpit has ended", || {
+        std::fs::read_to_string(served.file("ended")).ok()
+    });
+    assert_eq!(ended, "Some(129)");
 }

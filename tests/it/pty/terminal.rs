@@ -16,6 +16,8 @@ use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::support::world;
+
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(25);
@@ -56,40 +58,18 @@ impl Served {
         self.file("config.toml")
     }
 
-    fn endpoint(&self, system: &str) -> serde_json::Value {
-        let text = std::fs::read_to_string(self.file("endpoints.json")).unwrap();
-        let all: serde_json::Value = serde_json::from_str(&text).unwrap();
-        all[system].clone()
-    }
-
     /// Asks one of the world's systems, as any client would.
     pub(super) fn ask(&self, system: &str, path: &str) -> serde_json::Value {
-        let endpoint = self.endpoint(system);
-        let (url, token) = (
-            endpoint["url"].as_str().unwrap(),
-            endpoint["token"].as_str().unwrap_or(""),
-        );
-        let request = async {
-            drop(rustls::crypto::ring::default_provider().install_default());
-            let client = reqwest::Client::builder()
-                // GitHub, and so its demo, answers nobody without a name.
-                .user_agent("gonogo-tests")
-                .build()
-                .unwrap();
-            let request = client.get(format!("{url}{path}")).bearer_auth(token);
-            request
-                .send()
-                .await
-                .unwrap()
-                .json::<serde_json::Value>()
-                .await
-                .unwrap()
-        };
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(request)
+        world::ask(self.dir.path(), system, path)
+    }
+
+    /// The world stands still, its connections with it: nothing is answered any
+    /// more, as when a network swallows packets. `false` lets it go on.
+    pub(super) fn freeze(&self, still: bool) {
+        use rustix::process::{Pid, Signal, kill_process};
+        let id = i32::try_from(self.child.id()).unwrap();
+        let signal = if still { Signal::STOP } else { Signal::CONT };
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 }
 
@@ -140,7 +120,17 @@ impl Terminal {
         Self::program(binary(), arguments, size)
     }
 
-    pub(super) fn program(program: &str, arguments: &[&str], (columns, rows): (u16, u16)) -> Self {
+    pub(super) fn program(program: &str, arguments: &[&str], size: (u16, u16)) -> Self {
+        Self::with(program, arguments, size, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub(super) fn with(
+        program: &str,
+        arguments: &[&str],
+        (columns, rows): (u16, u16),
+        variables: &[(&str, &str)],
+    ) -> Self {
         let size = PtySize {
             rows,
             cols: columns,
@@ -158,6 +148,9 @@ impl Terminal {
             command.env(name, value);
         }
         command.env_remove("NO_COLOR");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         let child = pair.slave.spawn_command(command).unwrap();
         // Or the reader below would never end.
         drop(pair.slave);
@@ -239,6 +232,24 @@ impl Terminal {
                 self.screen()
             );
             thread::sleep(STEP);
+        }
+    }
+
+    /// Presses a verb until its sheet is open: a key that comes too soon after
+    /// another, or after the mark moved by itself, is not taken for meant.
+    #[track_caller]
+    pub(super) fn open_sheet(&mut self, verb: &str) -> char {
+        let ends = Instant::now() + PATIENCE;
+        loop {
+            self.press(verb);
+            let again = Instant::now() + Duration::from_secs(1);
+            while Instant::now() < again {
+                if letter_of(&self.screen()).is_some() {
+                    return self.letter();
+                }
+                thread::sleep(STEP);
+            }
+            assert!(Instant::now() < ends, "no sheet\n{}", self.screen());
         }
     }
 

@@ -6,3 +6,4 @@ pub(crate) mod registry;
 pub(crate) mod release;
 pub(crate) mod script;
 pub(crate) mod setup;
+pub(crate) mod world;
