@@ -567,34 +567,6 @@ fn one_process_of_many() {
     }
 }
 
-/// A figure, not a test: run it with
-/// `cargo test --release --test it -- --ignored --nocapture ledger::an_append`.
-#[test]
-#[ignore = "prints a figure"]
-fn an_append_beside_a_bare_fdatasync() {
-    use std::io::Write as _;
-    const TIMES: u32 = 300;
-    let folder = tempfile::tempdir_in(".").unwrap();
-    let ledger = ledger(folder.path());
-    let entry = intent("p", 0, RolloutAction::Hold);
-    ledger.append(&entry, at(0)).unwrap();
-    let line = fs::read(ledger.path()).unwrap();
-    let mut bare = fs::File::create(folder.path().join("bare")).unwrap();
-    let started = tokio::time::Instant::now();
-    for _ in 0..TIMES {
-        bare.write_all(&line).unwrap();
-        bare.sync_data().unwrap();
-    }
-    let bare = started.elapsed() / TIMES;
-    let started = tokio::time::Instant::now();
-    for _ in 0..TIMES {
-        ledger.append(&entry, at(0)).unwrap();
-    }
-    let append = started.elapsed() / TIMES;
-    let ratio = append.as_secs_f64() / bare.as_secs_f64();
-    println!("append {append:?}, bare write and fdatasync {bare:?}: {ratio:.2} times");
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
