@@ -200,7 +200,7 @@ impl<'a> Scene<'a> {
             return Vec::new();
         }
         let mut steps = Vec::new();
-        let previous = Clean::from(format!("previous-{}", spec.champion));
+        let previous = previous_alias(&spec.champion);
         if let Some(current) = current
             && model.aliases.get(&previous) != Some(&current)
         {
@@ -233,6 +233,11 @@ impl<'a> Scene<'a> {
         });
         steps
     }
+}
+
+/// The alias that remembers where the champion was.
+fn previous_alias(champion: &str) -> Clean {
+    Clean::from(format!("previous-{champion}"))
 }
 
 /// What the person sees of a rollout when the sheet opens.

@@ -15,12 +15,11 @@ use crate::{
         clear::Refusal,
         plan::{Class, Plan, PlanStep},
         propose::{
-            Scene, fact,
+            Scene, fact, previous_alias,
             rollout::{abort_steps, standing},
             rollout_step, version_of,
         },
         release::Release,
-        world::World,
     },
 };
 
@@ -28,7 +27,7 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let rollout = scene.rollout()?;
     let mut plan = scene.plan(Class::Brake, Subject::Rollout(rollout.id.clone()));
     plan.facts.extend(standing(rollout));
-    let targets = targets(scene.world, rollout);
+    let targets = targets(scene, rollout);
     plan.alternatives = targets
         .iter()
         .map(|revision| (revision.hash.clone(), name_of(scene, revision)))
@@ -85,10 +84,12 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
 
 /// Revisions one can go back to, the best first: while an update is under way
 /// the stable one; else the one that last held all traffic, as far as it was
-/// seen; else by number. The present one never.
-fn targets<'a>(world: &World, rollout: &'a Rollout) -> Vec<&'a Revision> {
+/// seen; else the champion before this one; else by number. The present one
+/// never.
+fn targets<'a>(scene: &Scene<'_>, rollout: &'a Rollout) -> Vec<&'a Revision> {
     let under_way = !rollout.is_fully_promoted();
-    let held = world
+    let held = scene
+        .world
         .held_full
         .get(&rollout.id)
         .map(Vec::as_slice)
@@ -113,6 +114,7 @@ fn targets<'a>(world: &World, rollout: &'a Rollout) -> Vec<&'a Revision> {
         (
             std::cmp::Reverse(stable_first),
             std::cmp::Reverse(last_full),
+            std::cmp::Reverse(was_champion(scene, revision)),
             std::cmp::Reverse(revision.number),
         )
     });
@@ -184,6 +186,17 @@ fn release_of<'a>(scene: &Scene<'a>, revision: &Revision) -> Option<&'a Release>
         })
 }
 
+/// Whether the alias that remembers points to a revision's model.
+fn was_champion(scene: &Scene<'_>, revision: &Revision) -> bool {
+    let remembered = scene.service.model.as_ref().and_then(|spec| {
+        let previous = previous_alias(&spec.champion);
+        let model = scene.world.models.get(&spec.model)?;
+        model.aliases.get(&previous).copied()
+    });
+    let version = release_of(scene, revision).and_then(|release| release.version.value().copied());
+    remembered.is_some() && remembered == version
+}
+
 /// How it is known that the target is a good place to go back to.
 fn proof(scene: &Scene<'_>, rollout: &Rollout, revision: &Revision) -> Clean {
     if revision.role == Role::Stable && !rollout.is_fully_promoted() {
@@ -203,6 +216,12 @@ fn proof(scene: &Scene<'_>, rollout: &Rollout, revision: &Revision) -> Clean {
         .find(|full| full.hash == revision.hash)
         .map_or_else(
             || {
+                if was_champion(scene, revision) {
+                    return Clean::from(format!(
+                        "revision {}, the champion before",
+                        revision.number
+                    ));
+                }
                 Clean::from(format!(
                     "revision {}, never seen at 100 % from here",
                     revision.number

@@ -14,7 +14,8 @@ use gonogo::{
 };
 
 use crate::support::build::{
-    accuracy_gate, at, canary, catalog, lane, live, revision, rollout, target, world,
+    accuracy_gate, aliases, at, canary, catalog, lane, live, registry, revision, rollout, target,
+    version, world,
 };
 
 fn undo() -> Order {
@@ -88,4 +89,34 @@ fn outside_the_window_an_undo_is_promoted_and_inside_the_controller_does_it() {
         let kinds: Vec<_> = plan.steps.iter().map(|step| step.order.kind()).collect();
         assert_eq!(kinds, expected, "window of {window:?}");
     }
+}
+
+/// The second was tried and taken back before anybody looked; the third is bad.
+#[test]
+fn the_champion_before_is_gone_back_to_rather_than_the_number_before() {
+    let third = Rollout {
+        current_hash: Some("third".into()),
+        stable_hash: Some("third".into()),
+        revisions: vec![
+            revision(3, "third", "r/ranker:3.0", Role::Stable),
+            revision(2, "second", "r/ranker:2.0", Role::Old),
+            revision(1, "first", "r/ranker:1.0", Role::Old),
+        ],
+        ..live("r/ranker:3.0")
+    };
+    let told = [
+        registry(
+            100,
+            aliases(&[("champion", 3), ("previous-champion", 1)]),
+            [1, 2, 3]
+                .map(|number| version(number, &[("image", &format!("r/ranker:{number}.0"))]))
+                .into(),
+            vec![],
+        ),
+        rollout(100, third),
+    ];
+    let world = world(catalog(vec![accuracy_gate(0.9)]), &told, 100);
+    let plan = propose(&world, &Ask::new(Verb::RollBack, lane()), at(100)).unwrap();
+    let to = plan.facts.iter().find(|(label, _)| *label == "to").unwrap();
+    assert_eq!(&*to.1, "1.0  revision 1, the champion before");
 }
