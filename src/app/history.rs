@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::desk::Desk,
     domain::{id::TargetId, text::Clean},
-    engine::world::{HeldFull, RECENT, World},
+    engine::world::{HELD, HeldFull, World},
     store::{Full, History, LedgerError},
 };
 
@@ -19,7 +19,7 @@ pub(super) fn recall(history: &History) -> Result<World, LedgerError> {
         if of.last().is_some_and(|last| last.hash == full.hash) {
             continue;
         }
-        if RECENT <= of.len() {
+        if HELD <= of.len() {
             of.remove(0);
         }
         of.push(HeldFull {

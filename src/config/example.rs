@@ -65,6 +65,7 @@ const REST: &str = r#"
 # unit = "ms"
 # # aggregate = "max"                       # max, min, sum or mean, when a query gives several series
 # range = "30m"                             # how much time the chart shows
+# # window = "2m"                           # of `breaches`; by itself as far as the queries look back
 
 ## ── policies ──────────────────────────────────────────────────────────────────
 ## What a release must answer. `class` is a column of the strip: A L F X D Q S I.
@@ -103,9 +104,9 @@ const REST: &str = r#"
 # source = { metric = "latency_p95" }
 # better = "lower"
 # fail = { above = 250 }
-# unit = "ms"
-# breaches = { of = 5, at_least = 3 }
-# min_traffic = 100
+# unit = "ms"                               # that of the metric
+# breaches = { of = 5, at_least = 3 }       # bad in 3 of the last 5 windows, in whatever order
+# min_traffic = 100                         # in a window; needs the metric's `traffic`
 # max_age = "5m"
 #
 # [[policy.prod-high.gate]]

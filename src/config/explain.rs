@@ -207,10 +207,12 @@ pub(super) fn defaults(mode: Mode, ui: Ui, catalog: &Catalog) -> Vec<(String, St
         };
         known.push((format!("service.{name}.model_from"), text(from)));
         for metric in &service.metrics {
-            let key = format!("service.{name}.metric.{}.range", metric.id.metric);
-            let range = humantime::format_duration(metric.range).to_string();
-            if !known.iter().any(|(other, _)| *other == key) {
-                known.push((key, text(&range)));
+            for (word, duration) in [("range", metric.range), ("window", metric.window)] {
+                let key = format!("service.{name}.metric.{}.{word}", metric.id.metric);
+                let duration = humantime::format_duration(duration).to_string();
+                if !known.iter().any(|(other, _)| *other == key) {
+                    known.push((key, text(&duration)));
+                }
             }
         }
     }

@@ -98,6 +98,8 @@ pub(super) struct Metric {
     pub(super) aggregate: Option<Spanned<String>>,
     #[serde(default, deserialize_with = "duration")]
     pub(super) range: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(super) window: Option<Duration>,
 }
 
 /// `[policy.NAME]` without its gates, which are read one by one.

@@ -13,7 +13,7 @@ use crate::{
         id::{GateId, MetricName, PolicyName},
         policy::{
             BaselineSource, Better, Binding, Breaches, Change, GateRule, GateSource, Limit,
-            OnMissing, Policy, RolloutQuestion, Versus,
+            OnMissing, Policy, RolloutQuestion, Versus, WINDOWS,
         },
         text::Clean,
     },
@@ -194,6 +194,31 @@ fn check_metric(gate: &file::Gate, span: &Range<usize>, problems: &mut Collector
             "write `better = \"higher\"` or `better = \"lower\"`; it is never guessed from a name",
         );
     }
+    if gate.source.get_ref().model_metric.is_some() {
+        let once = [
+            ("breaches", gate.breaches.as_ref().map(Spanned::span)),
+            ("min_traffic", gate.min_traffic.as_ref().map(Spanned::span)),
+        ];
+        for (key, span) in once {
+            if let Some(span) = span {
+                problems.at(
+                    &span,
+                    format!("`{key}` means nothing for a model's metric: it was measured once"),
+                );
+            }
+        }
+        let class = gate.class.get_ref().as_str();
+        if class == "L" && gate.unit.is_none() {
+            problems.at_with(
+                span,
+                format!(
+                    "gate `{}` is about latency and has no unit",
+                    Clean::name(gate.id.get_ref())
+                ),
+                "write `unit = \"ms\"`",
+            );
+        }
+    }
     if gate.fail.is_none() && gate.versus.is_none() {
         problems.at_with(
             span,
@@ -367,11 +392,10 @@ fn read_breaches(
     problems: &mut Collector<'_>,
 ) -> Option<Breaches> {
     let file::Breaches { of, at_least } = *written.get_ref();
-    let kept = u32::try_from(crate::engine::world::RECENT).unwrap_or(u32::MAX);
-    if at_least == 0 || of < at_least || kept < of {
+    if at_least == 0 || of < at_least || WINDOWS < of {
         problems.at(
             &written.span(),
-            format!("`at_least` is 1 or more and no more than `of`, which is at most {kept}"),
+            format!("`at_least` is 1 or more and no more than `of`, which is at most {WINDOWS}"),
         );
         return None;
     }

@@ -21,9 +21,11 @@ use crate::{
         written::{Section, Waiting, Written},
     },
     domain::{
-        catalog::{Catalog, EnvironmentSpec, ServiceSpec},
+        catalog::{Catalog, EnvironmentSpec, MetricSpec, ServiceSpec},
         id::{BackendId, EnvironmentName, PolicyName, ServiceName},
+        measure::MetricId,
         policy::{BaselineSource, GateRule, GateSource},
+        text::Clean,
     },
     engine::clear::Mode,
 };
@@ -124,8 +126,9 @@ pub(super) fn catalog(
                 .get(&section.name)
                 .cloned()
                 .unwrap_or_default();
-            let drafted = policy::draft(&section.name, &section.content, digest, problems);
+            let mut drafted = policy::draft(&section.name, &section.content, digest, problems);
             let users = users(&services, &drafted.policy.name);
+            adopt_units(&mut drafted, &users);
             for service in &users {
                 check_gates(&drafted, service, problems);
             }
@@ -199,12 +202,73 @@ fn check_gates(drafted: &Drafted, service: &ServiceSpec, problems: &mut Collecto
         let Some(span) = drafted.spans.get(&gate.id) else {
             continue;
         };
+        if let GateSource::Metric(metric) = &gate.source {
+            let specs = &service.metrics;
+            if let Some(spec) = specs.iter().find(|spec| spec.id.metric == *metric) {
+                check_numbers(gate, spec, span, problems);
+            }
+        }
         if needs_model(gate) && service.model.is_none() {
             lacks(gate, "model", service, span, problems);
         }
         if matches!(gate.source, GateSource::Pipeline(_)) && service.run.is_none() {
             lacks(gate, "run", service, span, problems);
         }
+    }
+}
+
+/// A gate that names no unit is in that of its metric.
+fn adopt_units(drafted: &mut Drafted, users: &[&ServiceSpec]) {
+    for gate in &mut drafted.policy.gates {
+        let GateSource::Metric(metric) = &gate.source else {
+            continue;
+        };
+        let mut specs = users.iter().flat_map(|service| &service.metrics);
+        if gate.unit.is_empty()
+            && let Some(spec) = specs.find(|spec| spec.id.metric == *metric)
+        {
+            gate.unit = spec.unit.clone();
+        }
+    }
+}
+
+/// Limits and values are in one unit, a latency has one, and what guards a
+/// number can be asked for.
+fn check_numbers(
+    gate: &GateRule,
+    spec: &MetricSpec,
+    span: &Range<usize>,
+    problems: &mut Collector<'_>,
+) {
+    let MetricId {
+        service, metric, ..
+    } = &spec.id;
+    let unit = |unit: &Clean| match unit.as_str() {
+        "" => "no unit".to_owned(),
+        named => format!("`{named}`"),
+    };
+    if gate.unit != spec.unit {
+        let message = format!(
+            "gate `{}` is in {}, and metric `{metric}` of service `{service}` in {}",
+            gate.id,
+            unit(&gate.unit),
+            unit(&spec.unit)
+        );
+        problems.at_with(span, message, "write the limits in the metric's own unit");
+    } else if gate.class == LATENCY && spec.unit.is_empty() {
+        let message = format!(
+            "gate `{}` is about latency, and metric `{metric}` of service `{service}` has no unit",
+            gate.id
+        );
+        problems.at_with(span, message, "write `unit = \"ms\"` beside its queries");
+    }
+    if gate.min_traffic.is_some() && spec.traffic.is_none() {
+        let message = format!(
+            "gate `{}` asks for traffic, and metric `{metric}` of service `{service}` has no \
+             `traffic` query",
+            gate.id
+        );
+        problems.at_with(span, message, "write the query that counts its requests");
     }
 }
 
@@ -229,6 +293,9 @@ fn lacks(
     );
     problems.at(span, message);
 }
+
+/// The class of gates about latency: never without a unit.
+const LATENCY: char = 'L';
 
 /// Builds every backend from the rest of its section.
 pub(super) fn backends(

@@ -28,6 +28,9 @@ pub(super) const CHAMPION: &str = "champion";
 /// How much time a chart shows, unless the file says otherwise.
 pub(super) const RANGE: Duration = Duration::from_secs(30 * 60);
 
+/// How wide a window is where the queries look back on nothing.
+const WINDOW: Duration = Duration::from_secs(60);
+
 /// What a section may refer to.
 pub(super) struct Names<'a> {
     pub(super) backends: &'a BTreeSet<String>,
@@ -249,6 +252,7 @@ fn read_metrics(
             }
             found.map(|(_, aggregate)| *aggregate)
         });
+        let window = read_window(metric, problems);
         let backend = backend(&metric.backend, names.backends, problems);
         metrics.extend(places.iter().map(|place| {
             let fill = |query: &Spanned<String>| queries::fill(query.get_ref(), service, place);
@@ -265,8 +269,39 @@ fn read_metrics(
                 unit: Clean::name(&metric.unit),
                 aggregate,
                 range: metric.range.unwrap_or(RANGE),
+                window,
             }
         }));
     }
     metrics
+}
+
+/// How wide the windows of an N-of-M rule are: as far as the queries look back,
+/// unless the file says more. Narrower ones would hold the same samples twice.
+fn read_window(metric: &file::Metric, problems: &mut Collector<'_>) -> Duration {
+    let queries = [
+        Some(&metric.canary),
+        metric.stable.as_ref(),
+        metric.traffic.as_ref(),
+    ];
+    let widest = queries
+        .into_iter()
+        .flatten()
+        .map(|query| (queries::look_back(query.get_ref()), query.span()))
+        .max_by_key(|(back, _)| *back);
+    let back = widest.as_ref().map(|(back, _)| *back).unwrap_or_default();
+    if let (Some(window), Some((_, span))) = (metric.window, widest)
+        && window < back
+    {
+        problems.at(
+            &span,
+            format!(
+                "windows of {} would overlap: this query looks back {}",
+                humantime::format_duration(window),
+                humantime::format_duration(back)
+            ),
+        );
+    }
+    let usual = if back.is_zero() { WINDOW } else { back };
+    metric.window.unwrap_or(usual).max(back)
 }

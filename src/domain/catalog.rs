@@ -11,7 +11,7 @@ use crate::domain::{
         ServiceName, TargetId, Version,
     },
     measure::MetricId,
-    policy::Policy,
+    policy::{GateSource, Policy},
     text::Clean,
 };
 
@@ -121,6 +121,8 @@ pub struct MetricSpec {
     pub aggregate: Option<Aggregate>,
     /// How much time the chart shows.
     pub range: Duration,
+    /// How wide a window of an N-of-M rule is.
+    pub window: Duration,
 }
 
 /// What to do with several series.
@@ -162,6 +164,20 @@ impl Catalog {
     /// The policy of a service.
     pub fn policy(&self, service: &ServiceSpec) -> Option<&Arc<Policy>> {
         self.policies.get(&service.policy)
+    }
+
+    /// How many windows of a metric its service's policy looks at; 0 = it asks
+    /// for none.
+    pub fn windows_of(&self, spec: &MetricSpec) -> u32 {
+        let service = self.services.get(&spec.id.service);
+        let policy = service.and_then(|service| self.policy(service));
+        let gates = policy.into_iter().flat_map(|policy| &policy.gates);
+        gates
+            .filter(|gate| gate.source == GateSource::Metric(spec.id.metric.clone()))
+            .filter_map(|gate| gate.breaches)
+            .map(|breaches| breaches.of)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The metric's specification.

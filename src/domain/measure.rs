@@ -1,5 +1,7 @@
 //! Measured values and series.
 
+use std::time::Duration;
+
 use crate::domain::{
     Timestamp,
     id::{BackendId, EnvironmentName, MetricName, ServiceName},
@@ -85,4 +87,30 @@ pub struct Series {
     pub from: Timestamp,
     /// Its end.
     pub to: Timestamp,
+}
+
+/// One metric in windows that do not overlap. They stand on a grid of their
+/// own width, so that the same stretch of time is the same window whoever asks
+/// and however often.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Windows {
+    /// Of which metric.
+    pub metric: MetricId,
+    /// How wide each is: at least as far as its queries look back.
+    pub width: Duration,
+    /// The last ones that are over, oldest first, without gaps.
+    pub windows: Vec<Window>,
+}
+
+/// What one window came to. `None` = nothing was measured in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Window {
+    /// Its end.
+    pub ends_at: Timestamp,
+    /// The revision being tried.
+    pub canary: Option<f64>,
+    /// The revision users are on.
+    pub stable: Option<f64>,
+    /// Requests to the canary.
+    pub traffic: Option<f64>,
 }

@@ -12,7 +12,7 @@ use crate::domain::{
         ApprovalId, BackendId, EnvironmentName, JobId, ModelId, PlanId, ReleaseId, RunId,
         ServiceName, TargetId, Version,
     },
-    measure::{Arm, Measure, MetricId, Series},
+    measure::{Arm, Measure, MetricId, Series, Windows},
     model::{ModelRun, ModelVersion, RegisteredModel},
     permit::{Identity, Permit},
     pipeline::{Job, Run},
@@ -125,6 +125,8 @@ pub enum Fact {
     Measure(Measure),
     /// Values over time.
     Series(Series),
+    /// A metric in windows that do not overlap.
+    Windows(Windows),
     /// What may be done.
     Permit(Permit),
     /// Who we are there.
@@ -156,6 +158,8 @@ pub enum Key {
     Measure(MetricId, Arm),
     /// Values over time.
     Series(MetricId, Arm),
+    /// A metric in windows.
+    Windows(MetricId),
 }
 
 /// What happened to a plan of ours (or, from the ledger, of another process).

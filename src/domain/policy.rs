@@ -154,7 +154,10 @@ pub enum OnMissing {
     Pass,
 }
 
-/// `at_least` of the last `of` windows.
+/// The most windows a rule can look at.
+pub const WINDOWS: u32 = 64;
+
+/// `at_least` of the last `of` windows, in whatever order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Breaches {
     /// Windows looked at.

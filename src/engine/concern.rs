@@ -166,6 +166,7 @@ mod tests {
             unit: "".into(),
             aggregate: None,
             range: Duration::ZERO,
+            window: Duration::ZERO,
         };
         let place = |index| PlaceSpec {
             environment: EnvironmentName::new("x"),

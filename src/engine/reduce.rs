@@ -25,7 +25,7 @@ use crate::{
         concern::Concerns,
         correlate, decision, lane,
         world::{
-            DecisionId, HeldFull, KEPT, Known, Message, MessageWeight, PlanRecord, RECENT,
+            DecisionId, HELD, HeldFull, KEPT, Known, Message, MessageWeight, PlanRecord,
             StepRecord, StepState, Table, Told, Trouble, World,
         },
     },
@@ -313,6 +313,13 @@ fn take_fact(world: &mut World, batch: &Batch, backend: &BackendId, fact: &Fact)
             tell((&mut world.series, told), &id, &key, series, batch);
             Some(key)
         }
+        Fact::Windows(windows) => {
+            let id = windows.metric.clone();
+            let key = Key::Windows(id.clone());
+            let changed = tell((&mut world.windows, told), &id, &key, windows, batch);
+            touch_measured(world, changed, &id);
+            Some(key)
+        }
         Fact::Permit(permit) => {
             take_permit(world, permit);
             None
@@ -345,6 +352,14 @@ fn take_rollout(world: &mut World, batch: &Batch, rollout: &Rollout) -> Key {
     if older {
         return key;
     }
+    let changes_mind = world
+        .rollouts
+        .get(&rollout.id)
+        .is_some_and(|known| known.at <= batch.at && known.current_hash != rollout.current_hash);
+    if let (true, Some(hash)) = (changes_mind, &rollout.current_hash) {
+        let since = (hash.clone(), batch.at);
+        world.wanted_since.insert(rollout.id.clone(), since);
+    }
     let tables = (&mut world.rollouts, &mut world.told);
     let changed = tell(tables, &rollout.id, &key, rollout, batch);
     let concerns = Arc::clone(&world.concerns);
@@ -362,7 +377,7 @@ fn remember_full(world: &mut World, rollout: &Rollout, hash: &Clean, at: Timesta
     match history.last_mut() {
         Some(last) if last.hash == *hash => last.until = last.until.max(at),
         Some(_) | None => {
-            if history.len() >= RECENT {
+            if history.len() >= HELD {
                 history.remove(0);
             }
             history.push(HeldFull {
@@ -380,15 +395,6 @@ fn take_measure(world: &mut World, batch: &Batch, measure: &Measure) -> Key {
     let tables = (&mut world.measures, &mut world.told);
     let changed = tell(tables, &id, &key, measure, batch);
     touch_measured(world, changed, &measure.metric);
-    let recent = Arc::make_mut(world.recent.entry(&id));
-    // One value per instant: asking more often adds no evidence.
-    let place = recent.partition_point(|older| older.at < measure.at);
-    if recent.get(place).is_none_or(|same| same.at != measure.at) {
-        recent.insert(place, Arc::new(measure.clone()));
-    }
-    while recent.len() > RECENT {
-        recent.pop_front();
-    }
     key
 }
 
@@ -474,6 +480,10 @@ fn remove(world: &mut World, key: &Key, batch: &Batch) {
         Key::Series(metric, arm) => {
             let id = (metric.clone(), *arm);
             take((&mut world.series, told), &id, key, batch);
+        }
+        Key::Windows(metric) => {
+            let gone = take((&mut world.windows, told), metric, key, batch);
+            touch_measured(world, gone, metric);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
             ApprovalId, BackendId, EnvironmentName, JobId, ModelId, PipelineId, PlanId, ReleaseId,
             RunId, ServiceName, TargetId, Version,
         },
-        measure::{Arm, Measure, MetricId, Series},
+        measure::{Arm, Measure, MetricId, Series, Windows},
         model::{ModelRun, ModelVersion, RegisteredModel},
         observation::{ActionOutcome, Basis, Key, PlanStart, Scope},
         permit::{Identity, Permit},
@@ -35,13 +35,11 @@ use crate::{
     },
 };
 
-/// How many instant values of one metric are kept for N-of-M rules.
-pub const RECENT: usize = 64;
+/// How many revisions that held all traffic are remembered per rollout.
+pub const HELD: usize = 64;
 /// How many ended plans and messages are kept for the screens; the ledger keeps all.
 pub const KEPT: usize = 500;
 
-/// Recent instant values of each metric and arm, oldest first.
-pub type Recent = SharedMap<(MetricId, Arm), Arc<VecDeque<Arc<Measure>>>>;
 /// A table of beliefs.
 pub type Table<K, V> = SharedMap<K, Known<V>>;
 /// Service and environment: one row of the fleet.
@@ -89,14 +87,17 @@ pub struct World {
     pub rollouts: Table<TargetId, Rollout>,
     /// Newest instant values.
     pub measures: Table<(MetricId, Arm), Measure>,
-    /// Recent instant values, oldest first, one per distinct instant.
-    pub recent: Recent,
+    /// Metrics in windows that do not overlap, for N-of-M rules.
+    pub windows: Table<MetricId, Windows>,
     /// Values over time.
     pub series: Table<(MetricId, Arm), Series>,
     /// What may be done.
     pub permits: SharedMap<(Subject, ActionKind), Permit>,
     /// Who we are, per backend.
     pub identities: BTreeMap<BackendId, Identity>,
+    /// Since when a rollout has wanted the revision it wants now, where it was
+    /// seen to change its mind.
+    pub wanted_since: SharedMap<TargetId, (Clean, Timestamp)>,
     /// Revisions seen holding all traffic, oldest first, per rollout.
     pub held_full: SharedMap<TargetId, Vec<HeldFull>>,
     /// Releases.

@@ -245,3 +245,78 @@ fn a_family_a_backend_does_not_have_is_named() {
         "{problems}"
     );
 }
+
+/// The example with one of its texts replaced, and what is wrong with it then.
+fn problem(from: &str, to: &str) -> String {
+    let text = everything();
+    assert!(text.contains(from), "the example does not hold `{from}`");
+    let problems = parse(&text.replacen(from, to, 1)).err();
+    problems.map_or_else(String::new, |problems| problems.to_string())
+}
+
+#[test]
+fn limits_are_in_the_unit_of_what_they_limit() {
+    // The metric's own line is followed by one about aggregates.
+    let metric = "unit = \"ms\"\n# aggregate";
+    let seconds = problem(metric, "unit = \"s\"\n# aggregate");
+    assert!(
+        seconds.contains(
+            "gate `latency` is in `ms`, and metric `latency_p95` of service `recsys` in `s`"
+        ),
+        "{seconds}"
+    );
+    let none = problem(metric, "# aggregate");
+    assert!(none.contains("in `ms`, and metric `latency_p95` of service `recsys` in no unit"));
+    // A gate that names none is in the metric's.
+    let adopted = everything().replacen("above = 250 }\nunit = \"ms\"", "above = 250 }", 1);
+    let config = parse(&adopted).unwrap_or_else(|problems| panic!("{problems}"));
+    let policy = config.catalog.policies.values().next().unwrap();
+    let latency = policy.gates.iter().find(|gate| gate.class == 'L').unwrap();
+    assert_eq!(latency.unit, "ms");
+    // A latency without any unit is a guess.
+    let unitless = adopted.replacen(metric, "# aggregate", 1);
+    let problems = parse(&unitless).err().unwrap().to_string();
+    assert!(
+        problems.contains("is about latency, and metric `latency_p95`"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn a_guard_needs_a_query_that_counts() {
+    let text = everything();
+    let traffic = text
+        .lines()
+        .find(|line| line.starts_with("traffic = "))
+        .unwrap();
+    let problems = problem(traffic, "");
+    assert!(
+        problems.contains("gate `latency` asks for traffic, and metric `latency_p95` of service `recsys` has no `traffic` query"),
+        "{problems}"
+    );
+    let once = problem(
+        "fail = { below = 0.90 }",
+        "fail = { below = 0.90 }\nmin_traffic = 3",
+    );
+    assert!(
+        once.contains("means nothing for a model's metric"),
+        "{once}"
+    );
+}
+
+#[test]
+fn windows_are_as_wide_as_the_queries_look_back_and_never_narrower() {
+    let config = parse(&everything()).unwrap_or_else(|problems| panic!("{problems}"));
+    let service = config.catalog.services.values().next().unwrap();
+    assert_eq!(
+        service.metrics[0].window,
+        std::time::Duration::from_secs(120)
+    );
+    let range = "range = \"30m\"";
+    let overlap = problem(range, "range = \"30m\"\nwindow = \"90s\"");
+    assert!(
+        overlap.contains("windows of 1m 30s would overlap: this query looks back 2m"),
+        "{overlap}"
+    );
+    assert_eq!(problem(range, "range = \"30m\"\nwindow = \"5m\""), "");
+}

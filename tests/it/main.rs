@@ -34,6 +34,8 @@ mod mlflow;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]
+mod prometheus_windows;
+#[cfg(test)]
 mod pty;
 #[cfg(test)]
 mod real_servers;

@@ -20,7 +20,7 @@ use crate::{
     domain::{
         Timestamp,
         catalog::MetricSpec,
-        measure::{Arm, Measure, Sample, Series},
+        measure::{Arm, Measure, Sample, Series, Window as Measured, Windows},
         text::Clean,
     },
 };
@@ -35,6 +35,13 @@ pub(super) struct Instant {
     pub(super) ours: Timestamp,
     /// By the server's.
     pub(super) theirs: Timestamp,
+}
+
+impl Instant {
+    /// An instant of the server's clock in ours.
+    pub(super) fn ours_of(self, theirs: Timestamp) -> Timestamp {
+        theirs - (self.theirs - self.ours)
+    }
 }
 
 /// The queries a metric has, by side.
@@ -85,17 +92,21 @@ pub(super) async fn instant(
     at: Instant,
 ) -> Result<Sample, BackendError> {
     let (data, warnings) = api.query(query, at.theirs).await?;
-    // A federated server that lost a store answers with what is left.
-    if let Some(first) = warnings.first() {
-        return Err(BackendError::new(
+    whole(&warnings)?;
+    map::sample(data, spec.aggregate).map_err(|error| unreadable("query", &error))
+}
+
+/// A federated server that lost a store answers with what is left.
+fn whole(warnings: &[Clean]) -> Result<(), BackendError> {
+    warnings.first().map_or(Ok(()), |first| {
+        Err(BackendError::new(
             ErrorKind::Server,
             Clean::line(&format!(
                 "answered in part, {} warnings, the first: {first}",
                 warnings.len()
             )),
-        ));
-    }
-    map::sample(data, spec.aggregate).map_err(|error| unreadable("query", &error))
+        ))
+    })
 }
 
 /// The stamp of the newest sample, by our clock.
@@ -157,6 +168,74 @@ pub(super) async fn charts(
     });
     let series: Result<Vec<_>, BackendError> = join_all(asked).await.into_iter().collect();
     Ok(series?.into_iter().flatten().collect())
+}
+
+/// The last `count` windows of a metric that are over, on the grid of their own
+/// width: the same whoever asks, and however often. `newest` is the stamp of
+/// the newest sample: what begins after it was not measured.
+///
+/// # Errors
+///
+/// Any of its queries failed, or was answered in part only.
+pub(super) async fn windows(
+    api: &Arc<Api>,
+    spec: &MetricSpec,
+    count: u32,
+    at: Instant,
+    newest: Option<Timestamp>,
+) -> Result<Windows, BackendError> {
+    let grid = grid(spec.window, count, at.theirs);
+    let asked = queries(spec).map(|(arm, query)| async move {
+        let (data, warnings) = api
+            .query_range(query, grid)
+            .await
+            .map_err(|error| name_arm(&error, arm))?;
+        whole(&warnings).map_err(|error| name_arm(&error, arm))?;
+        let points =
+            map::points(data, spec.aggregate).map_err(|error| unreadable("query_range", &error))?;
+        Ok((arm, points.unwrap_or_default()))
+    });
+    let measured: Result<Vec<_>, BackendError> = join_all(asked).await.into_iter().collect();
+    let measured = measured?;
+    let width = TimeDelta::from_std(grid.step).unwrap_or_default();
+    let value = |arm: Arm, end: Timestamp| {
+        let points = measured.iter().find(|(of, _)| *of == arm);
+        let mut at_end = points.into_iter().flat_map(|(_, points)| points);
+        at_end.find(|(at, _)| *at == end).map(|(_, value)| *value)
+    };
+    let windows = (0..count.cast_signed())
+        .map(|index| grid.from + width * index)
+        .map(|end| {
+            let ends_at = api.our_time(end);
+            let of = |arm| value(arm, end).filter(|_| newest.is_none_or(|at| ends_at - width < at));
+            Measured {
+                ends_at,
+                canary: of(Arm::Canary),
+                stable: of(Arm::Stable),
+                traffic: of(Arm::Traffic),
+            }
+        })
+        .collect();
+    Ok(Windows {
+        metric: spec.id.clone(),
+        width: grid.step,
+        windows,
+    })
+}
+
+/// Where the last `count` windows end that are over.
+pub(super) fn grid(width: Duration, count: u32, theirs: Timestamp) -> Window {
+    let width = width.max(Duration::from_millis(1));
+    let step = i64::try_from(width.as_millis()).unwrap_or(i64::MAX);
+    let now = theirs.timestamp_millis();
+    let end = now - now.rem_euclid(step);
+    let to = DateTime::from_timestamp_millis(end).unwrap_or(theirs);
+    let reach = i64::from(count.saturating_sub(1)).saturating_mul(step);
+    Window {
+        from: to - TimeDelta::milliseconds(reach),
+        to,
+        step: width,
+    }
 }
 
 /// The time between two points of a chart that shows `range`.

@@ -14,6 +14,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use futures::{StreamExt, stream};
 
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
         Timestamp,
         catalog::{Catalog, MetricSpec},
         id::{BackendId, ServiceName},
-        measure::{Measure, MetricId, Series},
+        measure::{Measure, MetricId, Series, Windows},
         observation::{Fact, Failure, Observation, Scope},
         text::Clean,
     },
@@ -66,6 +67,23 @@ struct Metric {
     asked: Option<Timestamp>,
     /// When its chart was.
     charted: Option<Timestamp>,
+    /// How many windows its gates look at.
+    wanted: u32,
+    /// Those that were over when they were last asked for. They do not change
+    /// until the next one is.
+    windows: Option<Windows>,
+}
+
+impl Metric {
+    /// How many windows to ask for, if another one is over.
+    fn windows_due(&self, at: Instant) -> Option<u32> {
+        let end = ask::grid(self.spec.window, self.wanted, at.theirs).to;
+        let known = self.windows.as_ref().and_then(|told| told.windows.last());
+        // The two clocks' difference wavers by less than half a window.
+        let half = self.spec.window / 2;
+        let is_new = known.is_none_or(|last| at.ours_of(end) - last.ends_at > delta(half));
+        (self.wanted > 0 && is_new).then_some(self.wanted)
+    }
 }
 
 /// What to ask about one metric.
@@ -76,10 +94,13 @@ struct Due {
     chart: bool,
 }
 
+/// The values of now, and the windows where another one is over.
+type Numbers = (Vec<Measure>, Option<Windows>);
+
 /// What one look at one metric brought.
 struct Look {
     index: usize,
-    numbers: Option<Result<Vec<Measure>, BackendError>>,
+    numbers: Option<Result<Numbers, BackendError>>,
     chart: Option<Result<Vec<Series>, BackendError>>,
 }
 
@@ -109,6 +130,8 @@ impl MetricPoll {
                 spec: spec.clone(),
                 asked: None,
                 charted: None,
+                wanted: catalog.windows_of(spec),
+                windows: None,
             })
             .collect();
         Self {
@@ -216,7 +239,14 @@ impl MetricPoll {
         }
         let mut told = Vec::new();
         if let Some(numbers) = look.numbers {
-            let facts = numbers.map(|measures| measures.into_iter().map(Fact::Measure).collect());
+            let facts = numbers.map(|(measures, windows)| {
+                if windows.is_some() {
+                    metric.windows = windows;
+                }
+                let measures = measures.into_iter().map(Fact::Measure);
+                let windows = metric.windows.iter().cloned().map(Fact::Windows);
+                measures.chain(windows).collect()
+            });
             told.push(observation(Scope::metric(&self.id, &id), asked, at, facts));
         }
         if let Some(chart) = look.chart {
@@ -265,9 +295,11 @@ impl Poll for MetricPoll {
         let looks: Vec<_> = due
             .into_iter()
             .filter_map(|due| {
-                let spec = self.metrics.get(due.index)?.spec.clone();
+                let metric = self.metrics.get(due.index)?;
+                let spec = metric.spec.clone();
                 let newest = newest.get(&spec.id.service).cloned().transpose();
-                Some(look(self.api.clone(), due, spec, at, newest))
+                let windows = metric.windows_due(at);
+                Some(look(self.api.clone(), due, spec, windows, at, newest))
             })
             .collect();
         let mut looks = stream::iter(looks).buffered(AT_ONCE);
@@ -335,16 +367,32 @@ fn observation(
     }
 }
 
+async fn numbers(
+    api: &Arc<Api>,
+    spec: &MetricSpec,
+    windows: Option<u32>,
+    at: Instant,
+    newest: Option<Timestamp>,
+) -> Result<Numbers, BackendError> {
+    let measures = ask::measures(api, spec, at, newest).await?;
+    let windows = match windows {
+        Some(count) => Some(ask::windows(api, spec, count, at, newest).await?),
+        None => None,
+    };
+    Ok((measures, windows))
+}
+
 async fn look(
     api: Arc<Api>,
     due: Due,
     spec: MetricSpec,
+    windows: Option<u32>,
     at: Instant,
     newest: Result<Option<Timestamp>, BackendError>,
 ) -> Look {
     let numbers = match newest {
         _ if !due.numbers => None,
-        Ok(newest) => Some(ask::measures(&api, &spec, at, newest).await),
+        Ok(newest) => Some(numbers(&api, &spec, windows, at, newest).await),
         Err(error) => Some(Err(error)),
     };
     // Where the numbers just failed a chart would only fail as well.
@@ -360,6 +408,10 @@ async fn look(
         numbers,
         chart,
     }
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 /// The metrics this backend answers for.

@@ -15,7 +15,7 @@ use crate::{
         verdict::Verdict,
     },
     engine::{
-        gate::View,
+        gate::{View, windows::Measured},
         lane::Place,
         standing::{self, Asks, Standing, standing},
     },
@@ -77,8 +77,8 @@ pub struct Evidence {
     pub changes_at: Option<Timestamp>,
     /// Measurements or requests behind it.
     pub samples: Option<u64>,
-    /// Share of what was expected that is there, 0 to 1.
-    pub coverage: Option<f64>,
+    /// How much of what was expected is there.
+    pub covered: Option<Covered>,
     /// Whether more will come by itself.
     pub producer: Producer,
     /// Who told.
@@ -87,15 +87,38 @@ pub struct Evidence {
     pub url: Option<Clean>,
 }
 
+/// How much of what was expected is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// What is there.
+    pub done: u64,
+    /// What was expected.
+    pub of: u64,
+    /// What is counted (`windows measured`).
+    pub what: &'static str,
+}
+
+impl Covered {
+    /// As a share from 0 to 1; `None` when nothing was expected.
+    pub fn share(&self) -> Option<f64> {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "counts of jobs and windows stay far below 2^53"
+        )]
+        let share = |done: u64, of: u64| done as f64 / of as f64;
+        (self.of > 0).then(|| share(self.done.min(self.of), self.of))
+    }
+}
+
 /// What was measured.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// A number, and the recent ones before it, oldest first.
+    /// A number.
     Number {
         /// The newest.
         value: f64,
-        /// Recent ones including the newest; empty where there is no history.
-        recent: Vec<f64>,
+        /// The windows that count, oldest first, where the rule is N of M.
+        windows: Option<Vec<Measured>>,
     },
     /// Jobs by name, with their status.
     Jobs(Vec<(Clean, RunStatus)>),
@@ -109,7 +132,18 @@ impl Value {
     /// The value as text, for the digest.
     pub fn text(&self) -> String {
         match self {
-            Self::Number { value, .. } => format!("{value:?}"),
+            Self::Number { value, windows } => {
+                let windows = windows.iter().flatten();
+                let windows: String = windows
+                    .map(|window| {
+                        format!(
+                            "\n{}={:?}:{:?}",
+                            window.ends_at, window.value, window.stable
+                        )
+                    })
+                    .collect();
+                format!("{value:?}{windows}")
+            }
             Self::Jobs(jobs) => jobs
                 .iter()
                 .map(|(name, status)| format!("{name}={}\n", status.word()))
@@ -269,34 +303,41 @@ pub fn admit(
         };
     }
     evidence.changes_at = evidence.changes_at.into_iter().chain(stale_at).min();
-    if evidence.coverage.is_some_and(|share| share <= 0.0) {
-        let verdict = if evidence.producer == Producer::AtWork {
-            Verdict::Pending
-        } else {
-            Verdict::Missing
+    if let Some(covered) = evidence.covered.filter(|covered| covered.done == 0) {
+        let reason = match covered.of {
+            0 => format!("0 {}", covered.what),
+            of => format!("0 of {of} {}", covered.what),
         };
-        return refuse(verdict, "nothing was covered".into(), evidence);
+        return refuse(not_enough(&evidence), reason.into(), evidence);
     }
-    if let (Some(needed), Some(samples)) = (rule.min_traffic, evidence.samples) {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "request counts stay far below 2^53"
-        )]
-        let short = (samples as f64) < needed;
-        if short {
-            let verdict = if evidence.producer == Producer::AtWork {
-                Verdict::Pending
-            } else {
-                Verdict::Missing
-            };
-            return refuse(
-                verdict,
-                Clean::from(format!("{samples} of {needed} requests")),
-                evidence,
-            );
+    match (rule.min_traffic, evidence.samples) {
+        (Some(needed), Some(samples)) => {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "request counts stay far below 2^53"
+            )]
+            let short = (samples as f64) < needed;
+            if short {
+                let reason = format!("{samples} of {needed} requests");
+                return refuse(not_enough(&evidence), reason.into(), evidence);
+            }
         }
+        // A guard that does not know is no guard.
+        (Some(_), None) => {
+            let reason = "how many requests are behind it is not known".into();
+            return refuse(Verdict::Error, reason, evidence);
+        }
+        (None, _) => {}
     }
     Ok(evidence)
+}
+
+/// Too little evidence: more may come, or never will.
+fn not_enough(evidence: &Evidence) -> Verdict {
+    match evidence.producer {
+        Producer::AtWork => Verdict::Pending,
+        Producer::Ended | Producer::None => Verdict::Missing,
+    }
 }
 
 /// Names the first thing the evidence is about that is not this release.

@@ -6,11 +6,12 @@
 use crate::{
     domain::{
         id::{MetricName, Version},
-        measure::{Arm, Measure, MetricId, Sample},
+        measure::{Arm, Measure, Sample},
         model::{ModelRun, ModelRunStatus},
         observation::Scope,
         policy::{
-            BaselineSource, Better, Binding, Change, GateRule, GateSource, Limit, OnMissing, Versus,
+            BaselineSource, Better, Binding, Breaches, Change, GateRule, GateSource, Limit,
+            OnMissing, Versus,
         },
         text::Clean,
         verdict::{Baseline, Verdict},
@@ -19,9 +20,10 @@ use crate::{
         gate::{
             Gate, Judgement, View,
             front::{
-                BaselineEvidence, Evidence, Gathered, Producer, Value, no_number, rollout_producer,
-                run_producer,
+                BaselineEvidence, Covered, Evidence, Gathered, Producer, Value, no_number,
+                rollout_producer, run_producer,
             },
+            windows::{Count, Measured, count, measured},
         },
         lane::Place,
         release::Link,
@@ -75,17 +77,19 @@ impl Gate for Metric {
     }
 
     fn judge(&self, rule: &GateRule, evidence: &Evidence) -> Judgement {
-        let Value::Number { value, recent } = &evidence.value else {
+        let Value::Number { value, windows } = &evidence.value else {
             return Judgement::plain(Verdict::Error, "not a number");
         };
         if !value.is_finite() {
             return Judgement::plain(Verdict::Error, format!("value is {value}"));
         }
-        let by_limit = against_limits(rule, *value, recent);
+        let windows = rule.breaches.zip(windows.as_deref());
+        let by_limit = against_limits(rule, *value, windows);
         let Some(versus) = &rule.versus else {
             return by_limit;
         };
-        let by_baseline = against_baseline(rule, versus, *value, evidence.baseline.as_ref());
+        let by_baseline =
+            against_baseline(rule, versus, *value, evidence.baseline.as_ref(), windows);
         // The worse one speaks; equal verdicts let the limit speak and keep the baseline in view.
         if by_baseline.verdict < by_limit.verdict || !rule.fail.is_set() {
             by_baseline
@@ -154,7 +158,10 @@ fn nearest(limit: Limit, value: f64) -> Option<(f64, f64)> {
     }
 }
 
-fn against_limits(rule: &GateRule, value: f64, recent: &[f64]) -> Judgement {
+/// An N-of-M rule with the windows that count.
+type Windowed<'a> = Option<(Breaches, &'a [Measured])>;
+
+fn against_limits(rule: &GateRule, value: f64, windows: Windowed<'_>) -> Judgement {
     let near = nearest(rule.fail, value);
     let make = |verdict, reason: String, limit: Option<f64>| Judgement {
         verdict,
@@ -164,53 +171,71 @@ fn against_limits(rule: &GateRule, value: f64, recent: &[f64]) -> Judgement {
         baseline: None,
         margin: near.map(|(_, margin)| margin),
     };
-    let sign = |limit: f64| if value < limit { "<" } else { ">" };
-    if let Some(limit) = outside(rule.fail, value) {
-        let words = format!("{} {} {}", number(value), sign(limit), number(limit));
-        let Some(breaches) = rule.breaches else {
-            return make(Verdict::Fail, words, Some(limit));
-        };
-        let window = recent
-            .len()
-            .saturating_sub(usize::try_from(breaches.of).unwrap_or(usize::MAX));
-        let counted = recent
-            .iter()
-            .skip(window)
-            .filter(|value| outside(rule.fail, **value).is_some())
-            .count()
-            .max(1);
-        let enough = u32::try_from(counted).is_ok_and(|counted| breaches.at_least <= counted);
-        let verdict = if enough { Verdict::Fail } else { Verdict::Warn };
-        return make(
-            verdict,
-            format!("{words}, {counted} of {} windows", breaches.of),
-            Some(limit),
-        );
+    let sign = |value: f64, limit: f64| if value < limit { "<" } else { ">" };
+    let beyond = |value: f64, limit: f64| {
+        format!("{} {} {}", number(value), sign(value, limit), number(limit))
+    };
+    let now = outside(rule.fail, value);
+    match windows.filter(|_| rule.fail.is_set()) {
+        None => {
+            if let Some(limit) = now {
+                return make(Verdict::Fail, beyond(value, limit), Some(limit));
+            }
+        }
+        Some((breaches, windows)) => {
+            let is_bad = |window: &Measured| outside(rule.fail, window.value).is_some();
+            let newest_bad = windows.iter().rev().find(|window| is_bad(window));
+            let (words, limit) = match (now, newest_bad) {
+                (Some(limit), _) => (beyond(value, limit), Some(limit)),
+                (None, Some(window)) => {
+                    let limit = outside(rule.fail, window.value);
+                    let words = limit.map(|limit| beyond(window.value, limit));
+                    let now = number(value);
+                    (format!("{}, now {now}", words.unwrap_or_default()), limit)
+                }
+                (None, None) => (within(rule, value), None),
+            };
+            let of = breaches.of;
+            match count(breaches, windows, is_bad) {
+                Count::Bad(bad) => {
+                    return make(
+                        Verdict::Fail,
+                        format!("{words}, {bad} of {of} windows"),
+                        limit,
+                    );
+                }
+                Count::Open => return make(Verdict::Pending, open(&words, of, windows), limit),
+                Count::Good(bad) if now.is_some() || bad > 0 => {
+                    return make(
+                        Verdict::Warn,
+                        format!("{words}, {bad} of {of} windows"),
+                        limit,
+                    );
+                }
+                Count::Good(_) => {}
+            }
+        }
     }
     if let Some(limit) = outside(rule.warn, value) {
-        return make(
-            Verdict::Warn,
-            format!(
-                "{} {} {} (warning limit)",
-                number(value),
-                sign(limit),
-                number(limit)
-            ),
-            Some(limit),
-        );
+        let words = format!("{} (warning limit)", beyond(value, limit));
+        return make(Verdict::Warn, words, Some(limit));
     }
-    let words = near.map_or_else(
+    make(Verdict::Pass, within(rule, value), None)
+}
+
+/// The value and the limit it keeps.
+fn within(rule: &GateRule, value: f64) -> String {
+    nearest(rule.fail, value).map_or_else(
         || number(value),
         |(limit, _)| {
-            format!(
-                "{} {} {}",
-                number(value),
-                if value < limit { "≤" } else { "≥" },
-                number(limit)
-            )
+            let sign = if value < limit { "≤" } else { "≥" };
+            format!("{} {sign} {}", number(value), number(limit))
         },
-    );
-    make(Verdict::Pass, words, None)
+    )
+}
+
+fn open(words: &str, of: u32, windows: &[Measured]) -> String {
+    format!("{words}, {} of {of} windows measured", windows.len())
 }
 
 /// Four significant digits at most, no trailing zeros: what people compare by eye.
@@ -240,6 +265,7 @@ fn against_baseline(
     versus: &Versus,
     value: f64,
     baseline: Option<&BaselineEvidence>,
+    windows: Windowed<'_>,
 ) -> Judgement {
     let (name, base, same_data) = match baseline {
         Some(BaselineEvidence::Value {
@@ -270,45 +296,70 @@ fn against_baseline(
     if !base.is_finite() {
         return make(Verdict::Error, format!("{name} is {base}"));
     }
-    let gain = match rule.better {
-        Better::Higher => value - base,
-        Better::Lower => base - value,
+    let Some(holds) = compares_well(rule.better, versus, value, base) else {
+        return make(
+            Verdict::Error,
+            format!("{name} is 0: a relative rule needs an absolute one beside it"),
+        );
     };
-    let allowed = |change: &Change| -> Option<f64> {
-        match (change.absolute, change.relative) {
-            (Some(absolute), Some(relative)) => Some(absolute.max(relative * base.abs())),
-            (Some(absolute), None) => Some(absolute),
-            // A share of nothing says nothing.
-            (None, Some(relative)) => (base != 0.0).then(|| relative * base.abs()),
-            (None, None) => None,
+    let words = format!("{} against {name} {}", number(value), number(base));
+    if let Some((breaches, windows)) = windows {
+        // A window in which a share of the baseline says nothing is not measured.
+        let compared: Vec<Measured> = windows
+            .iter()
+            .filter(|window| window_holds(rule.better, versus, window).is_some())
+            .copied()
+            .collect();
+        let is_bad = |window: &Measured| window_holds(rule.better, versus, window) == Some(false);
+        let of = breaches.of;
+        match count(breaches, &compared, is_bad) {
+            Count::Bad(bad) => {
+                return make(Verdict::Fail, format!("{words}, {bad} of {of} windows"));
+            }
+            Count::Open => return make(Verdict::Pending, open(&words, of, &compared)),
+            Count::Good(bad) if !holds || bad > 0 => {
+                return make(Verdict::Warn, format!("{words}, {bad} of {of} windows"));
+            }
+            Count::Good(_) => {}
         }
-    };
-    for (change, sign) in [
-        (&versus.max_regression, -1.0),
-        (&versus.min_improvement, 1.0),
-    ] {
-        let Some(change) = change else { continue };
-        let Some(amount) = allowed(change) else {
-            return make(
-                Verdict::Error,
-                format!("{name} is 0: a relative rule needs an absolute one beside it"),
-            );
-        };
-        // Rounding of decimal inputs must not fail a value that stands exactly on the rule.
-        if gain < sign * amount - 1e-12 * base.abs().max(1.0) {
-            return make(
-                Verdict::Fail,
-                format!("{} against {name} {}", number(value), number(base)),
-            );
-        }
+    } else if !holds {
+        return make(Verdict::Fail, words);
     }
     if versus.same_data && same_data != Some(true) {
         return make(Verdict::Warn, format!("measured on other data than {name}"));
     }
-    make(
-        Verdict::Pass,
-        format!("{} against {name} {}", number(value), number(base)),
-    )
+    make(Verdict::Pass, words)
+}
+
+fn window_holds(better: Better, versus: &Versus, window: &Measured) -> Option<bool> {
+    compares_well(better, versus, window.value, window.stable?)
+}
+
+/// Whether a value keeps to what is tolerated against a baseline; `None` where
+/// a share of nothing is asked for.
+fn compares_well(better: Better, versus: &Versus, value: f64, base: f64) -> Option<bool> {
+    let gain = match better {
+        Better::Higher => value - base,
+        Better::Lower => base - value,
+    };
+    let allowed = |change: &Change| match (change.absolute, change.relative) {
+        (Some(absolute), Some(relative)) => Some(absolute.max(relative * base.abs())),
+        (Some(absolute), None) => Some(absolute),
+        (None, Some(relative)) => (base != 0.0).then(|| relative * base.abs()),
+        (None, None) => None,
+    };
+    // Rounding of decimal inputs must not fail a value that stands exactly on the rule.
+    let slack = 1e-12 * base.abs().max(1.0);
+    let mut holds = true;
+    for (change, sign) in [
+        (&versus.max_regression, -1.0),
+        (&versus.min_improvement, 1.0),
+    ] {
+        if let Some(change) = change {
+            holds &= sign * allowed(change)? - slack <= gain;
+        }
+    }
+    Some(holds)
 }
 
 fn missing_baseline(versus: &Versus, why: &Clean) -> Judgement {
@@ -375,11 +426,23 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
             backend,
         };
     };
+    let samples = match traffic(at(Arm::Traffic)) {
+        Ok(samples) => samples,
+        Err(why) => return Gathered::Broken { why, backend },
+    };
+    let windows = rule
+        .breaches
+        .map(|breaches| measured(rule, breaches, &spec.id, arm, view));
     let evidence = Evidence {
-        value: Value::Number {
-            value,
-            recent: recent(view, &spec.id, arm),
-        },
+        covered: rule
+            .breaches
+            .zip(windows.as_ref())
+            .map(|(breaches, windows)| Covered {
+                done: windows.len() as u64,
+                of: u64::from(breaches.of),
+                what: "windows measured",
+            }),
+        value: Value::Number { value, windows },
         baseline: rule
             .versus
             .as_ref()
@@ -394,9 +457,12 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
             .get(&spec.backend)
             .map(crate::domain::catalog::BackendSpec::limit),
         changes_at: None,
-        samples: traffic(at(Arm::Traffic)),
-        coverage: None,
-        producer,
+        samples,
+        // Where something is served, more will be measured.
+        producer: match view.lane.place {
+            Place::Live => Producer::AtWork,
+            _ => producer,
+        },
         backend: spec.backend.clone(),
         url: None,
     };
@@ -449,31 +515,23 @@ fn asks_of_registry(rule: &GateRule, view: &View<'_>) -> Asks {
     asks
 }
 
-fn recent(view: &View<'_>, id: &MetricId, arm: Arm) -> Vec<f64> {
-    let values = view.world.recent.get(&(id.clone(), arm));
-    values
-        .into_iter()
-        .flat_map(|values| values.iter())
-        .filter_map(|measure: &std::sync::Arc<Measure>| match measure.sample {
-            Sample::Value(value) => Some(value),
-            Sample::Empty | Sample::NotFinite(_) | Sample::Several(_) | Sample::NotNumeric(_) => {
-                None
-            }
-        })
-        .collect()
-}
-
-/// Requests in the window, when the traffic query says; nothing measured is none.
-fn traffic(measure: Option<&Known<Measure>>) -> Option<u64> {
-    match &measure?.sample {
+/// Requests behind the number, where a query says; no series is no request.
+fn traffic(measure: Option<&Known<Measure>>) -> Result<Option<u64>, Clean> {
+    let Some(known) = measure else {
+        return Ok(None);
+    };
+    match &known.sample {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "rounded, not negative, saturating"
         )]
-        Sample::Value(value) => Some(value.max(0.0).round() as u64),
-        Sample::Empty | Sample::NotFinite(_) => Some(0),
-        Sample::Several(_) | Sample::NotNumeric(_) => None,
+        Sample::Value(value) => Ok(Some(value.max(0.0).round() as u64)),
+        Sample::Empty => Ok(Some(0)),
+        other => Err(Clean::from(format!(
+            "traffic: {}",
+            no_number(other).unwrap_or_default()
+        ))),
     }
 }
 
@@ -608,7 +666,7 @@ fn from_registry(rule: &GateRule, metric: &Clean, view: &View<'_>) -> Gathered {
     let evidence = Evidence {
         value: Value::Number {
             value: *value,
-            recent: Vec::new(),
+            windows: None,
         },
         baseline: rule
             .versus
@@ -620,7 +678,7 @@ fn from_registry(rule: &GateRule, metric: &Clean, view: &View<'_>) -> Gathered {
         default_max_age: None,
         changes_at: None,
         samples: None,
-        coverage: None,
+        covered: None,
         producer: Producer::Ended,
         backend: spec.model.backend.clone(),
         url: None,

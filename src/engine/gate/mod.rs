@@ -8,6 +8,7 @@ pub mod front;
 mod metric;
 mod pipeline;
 mod rollout;
+pub mod windows;
 
 use sha2::{Digest, Sha256};
 
@@ -145,7 +146,7 @@ fn finding(
         baseline: judgement.baseline,
         margin: judgement.margin,
         samples: evidence.and_then(|evidence| evidence.samples),
-        coverage: evidence.and_then(|evidence| evidence.coverage),
+        coverage: evidence.and_then(|evidence| evidence.covered.as_ref()?.share()),
         backend: evidence.map(|evidence| evidence.backend.clone()),
         evidence_at: evidence.and_then(|evidence| evidence.made_at),
         fetched_at: evidence.map(|evidence| evidence.fetched_at),

@@ -11,7 +11,7 @@ use crate::{
     engine::{
         gate::{
             Gate, Judgement, View,
-            front::{Evidence, Gathered, Producer, Value},
+            front::{Covered, Evidence, Gathered, Producer, Value},
         },
         release::Link,
         standing::Asks,
@@ -167,6 +167,14 @@ fn found(
     view: &View<'_>,
 ) -> Gathered {
     let samples = u64::try_from(jobs.len()).ok();
+    let jobs_asked = jobs.len();
+    // A job that was skipped or cancelled checked nothing; one that goes on may yet.
+    let ran = jobs
+        .iter()
+        .filter(|(_, status)| {
+            !matches!(status.outcome, Some(Outcome::Skipped | Outcome::Cancelled))
+        })
+        .count();
     Gathered::Found(Box::new(Evidence {
         value: Value::Jobs(jobs),
         baseline: None,
@@ -176,7 +184,11 @@ fn found(
         default_max_age: None,
         changes_at: None,
         samples,
-        coverage: None,
+        covered: Some(Covered {
+            done: ran as u64,
+            of: jobs_asked as u64,
+            what: "jobs ran",
+        }),
         producer,
         backend: run.id.backend.clone(),
         url: Some(run.url.clone()),

@@ -11,7 +11,7 @@ use crate::{
     engine::{
         gate::{
             Gate, Judgement, View,
-            front::{Evidence, Gathered, Producer, Value, rollout_producer},
+            front::{Covered, Evidence, Gathered, Producer, Value, rollout_producer},
         },
         standing::{Asks, absent},
     },
@@ -76,6 +76,16 @@ impl Gate for RolloutGate {
             }
             Value::Number { .. } | Value::Jobs(_) | Value::Rollout(_) => None,
         };
+        // Analyses that have ended measure no more, whatever the rollout does.
+        let producer = match &value {
+            Value::Analyses(analyses) if analyses.iter().any(goes_on) => Producer::AtWork,
+            Value::Analyses(_) => Producer::Ended,
+            Value::Number { .. } | Value::Jobs(_) | Value::Rollout(_) => producer,
+        };
+        let covered = match &value {
+            Value::Analyses(analyses) => coverage(analyses),
+            Value::Number { .. } | Value::Jobs(_) | Value::Rollout(_) => None,
+        };
         let proved_at = view.world.proved_at(known);
         Gathered::Found(Box::new(Evidence {
             value,
@@ -91,7 +101,7 @@ impl Gate for RolloutGate {
                 .map(|spec| spec.limit() * 3),
             changes_at: None,
             samples,
-            coverage: None,
+            covered,
             producer,
             backend: view.place.target.backend.clone(),
             url: None,
@@ -142,6 +152,38 @@ fn analyses(rollout: &Rollout) -> Result<Vec<Analysis>, (Clean, bool)> {
     } else {
         Err(("no analysis of this revision exists".into(), false))
     }
+}
+
+fn goes_on(analysis: &Analysis) -> bool {
+    matches!(
+        analysis.phase,
+        AnalysisPhase::Pending | AnalysisPhase::Running
+    )
+}
+
+/// Measurements taken of those expected. Analyses that say themselves that they
+/// failed need none.
+fn coverage(analyses: &[Analysis]) -> Option<Covered> {
+    let speaks = |analysis: &Analysis| {
+        matches!(
+            analysis.phase,
+            AnalysisPhase::Failed | AnalysisPhase::Error | AnalysisPhase::Unknown(_)
+        )
+    };
+    if analyses.iter().any(speaks) {
+        return None;
+    }
+    let metrics = analyses.iter().flat_map(|analysis| &analysis.metrics);
+    let (done, of) = metrics.fold((0_u64, 0_u64), |(done, of), metric| {
+        let taken = u64::from(metric.counts.total());
+        let expected = metric.count.map_or(taken, u64::from).max(taken);
+        (done + taken, of + expected)
+    });
+    Some(Covered {
+        done,
+        of,
+        what: "measurements",
+    })
 }
 
 fn worst(analyses: &[Analysis]) -> Judgement {

@@ -179,6 +179,20 @@ fn a_ledger_that_cannot_be_written_stops_a_throttle_and_not_a_brake() {
 fn a_canary_that_gets_slow_is_taken_back() {
     let demo = Demo::start("latency");
     demo.until(&["check", "fraud-score"], 1).says("latency");
+    // One look is enough, and the limit alone: what the windows before it came
+    // to is asked for.
+    let config = fs::read_to_string(demo.config()).unwrap();
+    let alone: String = config
+        .lines()
+        .filter(|line| !line.starts_with("versus = { baseline = \"stable\""))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_ne!(alone, config);
+    let other = demo.folder().join("alone.toml");
+    fs::write(&other, alone).unwrap();
+    let config = ["--config", other.to_str().unwrap()];
+    demo.until(&[&config[..], &["check", "fraud-score"]].concat(), 1)
+        .says("of 3 windows");
     demo.run(&["skip", "fraud-score", "--yes"]).expect(1);
     demo.run(&["abort", "fraud-score", "--yes"])
         .expect(0)

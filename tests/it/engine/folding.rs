@@ -165,29 +165,6 @@ fn one_failing_scope_does_not_heal_with_another_ones_answer() {
 }
 
 #[test]
-fn asking_more_often_adds_no_evidence() {
-    let same = |when: i64| {
-        answer(
-            "prom",
-            "metric",
-            when,
-            vec![Fact::Measure(measure(
-                Arm::Canary,
-                Sample::Value(200.0),
-                90,
-            ))],
-        )
-    };
-    let world = world(
-        catalog(vec![latency_gate(250.0)]),
-        &[same(100), same(101), same(102)],
-        102,
-    );
-    let recent: usize = world.recent.values().map(|values| values.len()).sum();
-    assert_eq!(recent, 1);
-}
-
-#[test]
 fn the_revision_that_last_held_everything_is_remembered() {
     let mut second = live("r/ranker:2");
     second.current_hash = Some("two".into());

@@ -8,8 +8,8 @@ use gonogo::{
         observation::{Fact, Failure, Observation, Scope},
         pipeline::{Outcome, Phase, RunStatus},
         policy::{
-            BaselineSource, Better, Binding, Breaches, Change, GateRule, GateSource, Limit,
-            OnMissing, RolloutQuestion, Versus,
+            BaselineSource, Better, Binding, Change, GateRule, GateSource, Limit, OnMissing,
+            RolloutQuestion, Versus,
         },
         rollout::{Analysis, AnalysisMetric, AnalysisPhase, MeasurementCounts, RolloutPhase},
         verdict::{Finding, Verdict, Word},
@@ -235,48 +235,6 @@ fn too_little_traffic_is_no_evidence_yet() {
     };
     check(gate(), &with(82.0), Verdict::Pending, "82 of 200 requests");
     check(gate(), &with(200.0), Verdict::Fail, "900 > 250");
-}
-
-#[test]
-fn one_bad_window_of_three_is_a_warning() {
-    let gate = || {
-        vec![GateRule {
-            breaches: Some(Breaches { of: 3, at_least: 2 }),
-            ..latency_gate(250.0)
-        }]
-    };
-    let windows = |values: &[f64]| {
-        let told: Vec<Observation> = values
-            .iter()
-            .zip(90..)
-            .map(|(value, when)| {
-                answer(
-                    "prom",
-                    "metric",
-                    when,
-                    vec![Fact::Measure(measure(
-                        Arm::Canary,
-                        Sample::Value(*value),
-                        when,
-                    ))],
-                )
-            })
-            .collect();
-        world(catalog(gate()), &[&setting()[..], &told[..]].concat(), 95)
-    };
-    assert_eq!(
-        only(&windows(&[100.0, 100.0, 300.0])).verdict,
-        Verdict::Warn
-    );
-    assert_eq!(
-        only(&windows(&[100.0, 300.0, 300.0])).verdict,
-        Verdict::Fail
-    );
-    assert_eq!(
-        only(&windows(&[300.0, 300.0, 100.0])).verdict,
-        Verdict::Pass,
-        "what counts is now"
-    );
 }
 
 #[test]
@@ -645,4 +603,65 @@ fn findings_carry_what_a_person_needs_to_check_them() {
         .decision(&world.lanes[&lane()].candidate.clone().unwrap(), &lane().1)
         .unwrap();
     assert_eq!(decision.policy_digest, "sha256:policy");
+}
+
+#[test]
+fn coverage_is_told_by_every_kind_that_counts() {
+    let share = |world: &World| only(world).coverage;
+    let mut of = run(2, B, 50);
+    of.status = RunStatus::ended(Outcome::Succeeded);
+    let jobs = [
+        ("unit tests", Outcome::Succeeded),
+        ("data tests", Outcome::Skipped),
+        ("load tests", Outcome::Cancelled),
+        ("smoke tests", Outcome::Succeeded),
+    ];
+    let facts = jobs
+        .into_iter()
+        .zip(1..)
+        .map(|((name, outcome), id)| Fact::Job(job(&of, id, name, RunStatus::ended(outcome))));
+    let told = [
+        runs(100, &[&of]),
+        answer("gh", "jobs acme/recsys#2", 100, facts.collect()),
+        rollout(100, live("r/ranker:9f3c2ab")),
+    ];
+    let ran = world(catalog(vec![pipeline_gate("test")]), &told, 101);
+    assert_eq!(share(&ran), Some(0.5), "two of four jobs ran");
+
+    let gate = GateRule {
+        source: GateSource::Rollout(RolloutQuestion::Analysis),
+        ..pipeline_gate("")
+    };
+    let mut running = analysis(AnalysisPhase::Running, 3);
+    running.metrics[0].count = Some(4);
+    let mut told = setting();
+    let mut with = canary("r/ranker:1111111", "r/ranker:9f3c2ab");
+    with.analyses = vec![running];
+    told[2] = rollout(100, with);
+    let measuring = world(catalog(vec![gate]), &told, 101);
+    assert_eq!(share(&measuring), Some(0.75), "three of four measurements");
+    assert_eq!(only(&measuring).verdict, Verdict::Pending);
+}
+
+#[test]
+fn what_covers_nothing_is_missing_before_its_kind_is_asked() {
+    let mut of = run(2, B, 50);
+    of.status = RunStatus::ended(Outcome::Succeeded);
+    let skipped = Fact::Job(job(
+        &of,
+        1,
+        "unit tests",
+        RunStatus::ended(Outcome::Skipped),
+    ));
+    let told = [
+        runs(100, &[&of]),
+        answer("gh", "jobs acme/recsys#2", 100, vec![skipped]),
+        rollout(100, live("r/ranker:9f3c2ab")),
+    ];
+    let world = world(catalog(vec![pipeline_gate("test")]), &told, 101);
+    let found = only(&world);
+    assert_eq!(
+        (found.verdict, &*found.reason, found.coverage),
+        (Verdict::Missing, "0 of 1 jobs ran", Some(0.0))
+    );
 }

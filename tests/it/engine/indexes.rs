@@ -277,6 +277,12 @@ fn told(world: &World) -> BTreeSet<(Scope, Key)> {
             .iter()
             .map(|((metric, arm), known)| (known.scope.clone(), Key::Series(metric.clone(), *arm))),
     );
+    all.extend(
+        world
+            .windows
+            .iter()
+            .map(|(metric, known)| (known.scope.clone(), Key::Windows(metric.clone()))),
+    );
     all
 }
 

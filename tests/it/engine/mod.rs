@@ -10,3 +10,4 @@ mod lanes;
 mod outages;
 mod undoing;
 mod whose;
+mod windows;

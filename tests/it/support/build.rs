@@ -13,7 +13,7 @@ use gonogo::{
             ApprovalId, BackendId, EnvironmentName, GateId, JobId, MetricName, ModelId, PipelineId,
             PolicyName, RunId, ServiceName, TargetId, TargetKind, Version,
         },
-        measure::{Arm, Measure, MetricId, Sample},
+        measure::{Arm, Measure, MetricId, Sample, Window, Windows},
         model::{Dataset, ModelRun, ModelRunStatus, ModelVersion, RegisteredModel, VersionStatus},
         observation::{Basis, Batch, Fact, Observation, Scope},
         pipeline::{Job, Outcome, Run, RunStatus, Stage},
@@ -127,6 +127,7 @@ pub(crate) fn catalog(gates: Vec<GateRule>) -> Catalog {
         unit: "ms".into(),
         aggregate: None,
         range: Duration::from_secs(900),
+        window: Duration::from_secs(60),
     };
     let spec = ServiceSpec {
         name: service.clone(),
@@ -394,6 +395,26 @@ pub(crate) fn measure(arm: Arm, sample: Sample, when: i64) -> Measure {
         at: at(when),
         query: "q".into(),
         backend: backend("prom"),
+    }
+}
+
+/// Minutes of one metric, the newest ending `end` seconds after the start: what
+/// the canary came to in each, and the stable revision where it is compared.
+pub(crate) fn minutes(end: i64, of: &[(Option<f64>, Option<f64>)]) -> Windows {
+    let age = |index: usize| i64::try_from(of.len() - 1 - index).unwrap() * 60;
+    let windows = of
+        .iter()
+        .enumerate()
+        .map(|(index, (canary, stable))| Window {
+            ends_at: at(end - age(index)),
+            canary: *canary,
+            stable: *stable,
+            traffic: Some(1000.0),
+        });
+    Windows {
+        metric: metric(),
+        width: Duration::from_secs(60),
+        windows: windows.collect(),
     }
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn metric(name: &'static str) -> MetricSpec {
         unit: "".into(),
         aggregate: None,
         range: Duration::from_secs(1800),
+        window: Duration::from_secs(60),
     }
 }
 
