@@ -104,8 +104,8 @@ pub struct World {
     pub releases: SharedMap<ReleaseId, Arc<Release>>,
     /// Which release each anchor belongs to; ids stay for ever.
     pub minted: SharedMap<(ServiceName, Anchor), ReleaseId>,
-    /// The rank of the id minted last; never goes back.
-    pub last_rank: u64,
+    /// In which order ids were minted; none is ever taken back.
+    pub ranks: SharedMap<ReleaseId, u64>,
     /// Ids that turned out to name a release already known by another.
     pub merged: SharedMap<ReleaseId, ReleaseId>,
     /// One row per service and environment.

@@ -164,8 +164,8 @@ impl<'a> Names<'a> {
             .map(|id| self.world.merged.get(id).unwrap_or(id).clone())
             .filter(|id| !self.claimed.contains(id))
             .collect();
-        // Ids carry their rank, so the oldest sorts first.
-        known.sort_by_key(rank);
+        let ranks = &self.world.ranks;
+        known.sort_by_key(|id| ranks.get(id).copied().unwrap_or(u64::MAX));
         known.dedup();
         let id = known
             .first()
@@ -202,22 +202,24 @@ impl<'a> Names<'a> {
         );
     }
 
+    /// A name made of nothing but what the release was first known by, so that
+    /// it is the same in every process and whatever else was heard before. In
+    /// which order names were given is kept beside them.
     fn mint(&mut self, service: &ServiceSpec, draft: &Draft) -> ReleaseId {
-        self.world.last_rank += 1;
-        let rank = self.world.last_rank;
         let anchor = draft
             .anchors
             .first()
             .map_or_else(String::new, ToString::to_string);
-        ReleaseId::new(format!("{}@{anchor}~{rank}", service.name))
+        let name = format!("{}@{anchor}", service.name);
+        let mut id = ReleaseId::new(&name);
+        // A part that went over to another release left its name behind.
+        let mut another = 2_u64;
+        while self.world.ranks.contains_key(&id) {
+            id = ReleaseId::new(format!("{name}~{another}"));
+            another += 1;
+        }
+        let rank = u64::try_from(self.world.ranks.len()).unwrap_or(u64::MAX);
+        self.world.ranks.insert(id.clone(), rank);
+        id
     }
-}
-
-/// The order in which an id was minted.
-fn rank(id: &ReleaseId) -> u64 {
-    id.as_str()
-        .rsplit('~')
-        .next()
-        .and_then(|rank| rank.parse().ok())
-        .unwrap_or(u64::MAX)
 }

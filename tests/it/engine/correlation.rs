@@ -316,11 +316,18 @@ fn what_is_linked_does_not_depend_on_who_answered_first() {
         [2, 0, 1],
         [2, 1, 0],
     ];
+    // It is named by what was known first, and by nothing else.
+    let first_names = [
+        "recsys-ranker@9f3c2ab00000",
+        "recsys-ranker@9f3c2ab00000",
+        "recsys-ranker@9f3c2ab",
+    ];
     for order in orders {
         let told: Vec<_> = order.iter().map(|index| facts[*index].clone()).collect();
         let world = world(catalog(vec![]), &told, 100);
         assert_eq!(world.releases.len(), 1, "{order:?}");
         let release = with_commit(&world, A);
+        assert_eq!(release.id.as_str(), first_names[order[0]], "{order:?}");
         assert_eq!(release.version.value(), Some(&Version(42)), "{order:?}");
         assert!(
             release.image.value().is_some() && release.run.value().is_some(),
@@ -336,4 +343,30 @@ fn a_calm_service_keeps_its_releases_untouched() {
     gonogo::engine::reduce::reduce(&mut quiet, &event("prod", "rollouts recsys", 101, vec![]));
     gonogo::engine::reduce::settle(&mut quiet, crate::support::build::at(101));
     assert_eq!(before, quiet.releases);
+}
+
+/// Three processes that hear of releases in different orders name them alike.
+#[test]
+fn a_release_has_the_same_name_in_every_process() {
+    let facts = [
+        runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
+        registry(100, aliases(&[]), vec![version(7, &[])], vec![]),
+        rollout(100, live("r/ranker:stable")),
+    ];
+    let names = |order: [usize; 3]| {
+        let told: Vec<_> = order.iter().map(|index| facts[*index].clone()).collect();
+        let world = world(catalog(vec![]), &told, 100);
+        let mut names: Vec<String> = world.releases.keys().map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    let first = names([0, 1, 2]);
+    assert_eq!(first.len(), 4, "{first:?}");
+    assert!(
+        first.contains(&"recsys-ranker@9f3c2ab00000".to_owned()),
+        "{first:?}"
+    );
+    for order in [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        assert_eq!(names(order), first, "{order:?}");
+    }
 }
