@@ -129,8 +129,9 @@ enum Mode {
 fn scrub(raw: &str, limit: usize, mode: Mode) -> String {
     // A hostile megabyte is not walked to its end: four times the limit leaves
     // room for whatever is dropped.
-    let raw = head(raw, limit.saturating_mul(4));
-    let visible = strip_sequences(raw);
+    let looked_at = head(raw, limit.saturating_mul(4));
+    let mut is_cut = looked_at.len() < raw.len();
+    let visible = strip_sequences(looked_at);
     let mut clean = String::with_capacity(visible.len().min(limit));
     for grapheme in visible.graphemes(true) {
         let mut kept = 0;
@@ -140,11 +141,15 @@ fn scrub(raw: &str, limit: usize, mode: Mode) -> String {
             }
         }
         if clean.len() > limit {
-            let cut = head(&clean, limit.saturating_sub('…'.len_utf8())).len();
-            clean.truncate(cut);
-            clean.push('…');
+            is_cut = true;
             break;
         }
+    }
+    // Always marked: a credential cut in half is looked for at the mark.
+    if is_cut {
+        let cut = head(&clean, limit.saturating_sub('…'.len_utf8())).len();
+        clean.truncate(cut);
+        clean.push('…');
     }
     clean
 }
@@ -329,6 +334,12 @@ mod tests {
         let long = Clean::line(&"x".repeat(1 << 20));
         assert!(long.len() <= LINE_LIMIT);
         assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn a_cut_is_marked_even_where_little_is_left_to_see() {
+        let hidden = format!("{}end of it", "\u{200b}".repeat(LINE_LIMIT * 2));
+        assert_eq!(Clean::line(&hidden).as_str(), "…");
     }
 
     #[test]

@@ -3,9 +3,12 @@
 use http::{HeaderMap, header};
 use serde_json::Value;
 
-use crate::{backend::secret::redact_line, domain::text::Clean};
+use crate::{
+    backend::secret::{redact, redactor::redact_head},
+    domain::text::Clean,
+};
 
-/// How much of a body is looked at, in bytes.
+/// How much of a body is looked at, in characters.
 const LOOK: usize = 64 * 1024;
 /// How much is shown, in characters.
 const SHOW: usize = 240;
@@ -23,20 +26,21 @@ pub(super) fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
 /// The body's message in one clean line without credentials; empty if it has
 /// none.
 pub(super) fn of(headers: &HeaderMap, body: &[u8]) -> Clean {
-    let head = body.get(..LOOK).unwrap_or(body);
-    let raw = if is_page(headers, head) {
-        page_title(&String::from_utf8_lossy(head))
+    let raw = if is_page(headers, body) {
+        page_title(&head(body))
     } else if let Ok(value) = serde_json::from_slice::<Value>(body) {
         message(&value).unwrap_or_default()
     } else {
-        String::from_utf8_lossy(head).into_owned()
+        head(body)
     };
-    // Cut after redaction: a credential cut in half is found no more.
-    let line = redact_line(&raw);
-    match line.char_indices().nth(SHOW) {
-        Some((end, _)) => Clean::line(&format!("{}…", line.get(..end).unwrap_or_default())),
-        None => line,
-    }
+    redact_head(&raw, SHOW)
+}
+
+/// The beginning of a body. Credentials are taken out before it is cut: what a
+/// cut leaves of one is recognised no more.
+fn head(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    redact(&text).chars().take(LOOK).collect()
 }
 
 /// The message inside an error document of the usual shapes: `message`,
@@ -131,6 +135,14 @@ mod tests {
             "<html><body><h1>502</h1> Bad <b>Gateway</b>",
             "502 Bad Gateway",
         );
+    }
+
+    #[test]
+    fn a_credential_across_the_end_of_what_is_looked_at_is_taken_out() {
+        crate::backend::secret::redactor::remember("planted-87-0123456789");
+        let body = format!("<p>{}planted-87-0123456789", " ".repeat(LOOK - 20));
+        let said = of(&HeaderMap::new(), body.as_bytes());
+        assert!(!said.contains("planted"), "{said}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
 use crate::{
-    backend::{BackendError, ErrorKind},
+    backend::{BackendError, ErrorKind, secret::redactor},
     domain::{Timestamp, text::Clean},
 };
 
@@ -81,7 +81,7 @@ pub(super) fn refused(
         .and_then(|details| details.retry_after_seconds)
         .map(std::time::Duration::from_secs);
     // Some refusals repeat the whole object.
-    let words: String = words.chars().take(WORDS).collect();
+    let words = redactor::redact_head(&words, WORDS);
     BackendError::new(kind, Clean::line(&format!("could not {doing}: {words}")))
         .after(retry_after(headers, now).or(told))
 }
@@ -226,6 +226,31 @@ mod tests {
                 Asked::Read,
                 kind,
                 "as said",
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_repeated_at_any_place_is_not_passed_on() {
+        let token = format!("planted-86-{}", "0123456789".repeat(100));
+        redactor::remember(&token);
+        for before in [0, 30, WORDS - 20, WORDS - 5, WORDS] {
+            let told = "y".repeat(before);
+            let body =
+                serde_json::json!({"kind": "Status", "message": format!("{told}{token} tail")});
+            let error = refused(
+                StatusCode::FORBIDDEN,
+                &HeaderMap::new(),
+                body.to_string().as_bytes(),
+                Asked::Read,
+                "list rollouts",
+                chrono::DateTime::UNIX_EPOCH,
+            );
+            let said = error.message.as_str();
+            assert!(!said.contains("planted"), "after {before}: {said}");
+            assert!(
+                said.starts_with(&format!("could not list rollouts: {told}")),
+                "{said}"
             );
         }
     }

@@ -17,6 +17,7 @@ use crate::{
             objects::{Objects, target_of},
             reflect::Change,
         },
+        secret::redact_line,
     },
     domain::{
         Timestamp,
@@ -344,7 +345,8 @@ impl View {
             scope: self.object_scope(kind, &broken.name),
             at,
             kind: ErrorKind::Malformed,
-            message: Clean::line(&words),
+            // It may quote the object, and that may quote anything.
+            message: redact_line(&words),
             retry_at: None,
         }));
     }

@@ -20,6 +20,8 @@ const MASK: &str = "[secret]";
 const SHORTEST: usize = 4;
 /// Shorter encoded forms are not searched for either.
 const SHORTEST_FORM: usize = 6;
+/// Less of the beginning of a credential than this gives nothing away.
+const SHORTEST_HALF: usize = 8;
 
 static KNOWN: Mutex<Known> = Mutex::new(Known {
     forms: Vec::new(),
@@ -66,22 +68,67 @@ pub fn variables() -> Vec<String> {
     known().variables.iter().cloned().collect()
 }
 
-/// The text with every remembered credential replaced by `[secret]`.
+/// The text with every remembered credential replaced by `[secret]`, and with
+/// it whatever a cut (`…`) left of one.
 pub fn redact(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
-    for form in &known().forms {
+    let known = known();
+    for form in &known.forms {
         let form = form.expose_secret();
         if text.contains(form) {
             text = Cow::Owned(text.replace(form, MASK));
         }
     }
-    text
+    match without_halves(&text, &known.forms) {
+        Some(whole) => Cow::Owned(whole),
+        None => text,
+    }
+}
+
+/// The text without beginnings of credentials that end at a cut; `None` when
+/// it has none.
+fn without_halves(text: &str, forms: &[SecretString]) -> Option<String> {
+    let mut pieces: Vec<&str> = text.split('…').collect();
+    let rest = pieces.pop()?;
+    let mut whole = String::with_capacity(text.len());
+    let mut is_found = false;
+    for piece in pieces {
+        let halves = forms.iter().map(|form| half(piece, form.expose_secret()));
+        let kept = piece.len() - halves.max().unwrap_or(0);
+        whole.push_str(piece.get(..kept).unwrap_or_default());
+        if kept < piece.len() {
+            is_found = true;
+            whole.push_str(MASK);
+        }
+        whole.push('…');
+    }
+    whole.push_str(rest);
+    is_found.then_some(whole)
+}
+
+/// How many bytes at the end of the text are the beginning of a credential.
+fn half(text: &str, form: &str) -> usize {
+    (SHORTEST_HALF..form.len())
+        .rev()
+        .filter_map(|end| form.get(..end))
+        .find(|half| text.ends_with(*half))
+        .map_or(0, str::len)
 }
 
 /// One clean line of foreign text without credentials. Redacted before and
 /// after cleaning: cleaning can join what an escape sequence kept apart.
 pub fn redact_line(text: &str) -> Clean {
     redact_clean(Clean::line(&redact(text)))
+}
+
+/// As [`redact_line`], and of that no more than `most` characters. Cut last: a
+/// credential cut in half is recognised no more.
+pub(in crate::backend) fn redact_head(text: &str, most: usize) -> Clean {
+    let line = redact_line(text);
+    match line.char_indices().nth(most) {
+        Some((end, _)) => Clean::line(&format!("{}…", line.get(..end).unwrap_or_default())),
+        None => line,
+    }
 }
 
 /// Clean text without credentials.
@@ -185,6 +232,31 @@ mod tests {
         remember("planted-83");
         remember("planted-83-and-more");
         assert_eq!(redact("x planted-83-and-more y"), "x [secret] y");
+    }
+
+    #[test]
+    fn what_a_cut_leaves_of_a_credential_is_taken_out() {
+        let token = format!("planted-84-{}", "0123456789".repeat(2_000));
+        remember(&token);
+        // Longer than a clean line may be, so that the token is cut inside.
+        let line = redact_clean(Clean::line(&format!("not allowed: {token} tail")));
+        assert_eq!(line.as_str(), "not allowed: [secret]…");
+        assert_eq!(redact("see planted-84-01… and …"), "see [secret]… and …");
+        assert_eq!(redact("planted…"), "planted…", "too little to tell");
+    }
+
+    #[test]
+    fn a_head_is_cut_after_credentials_were_taken_out() {
+        remember("planted-85-0123456789");
+        let text = format!("{} planted-85-0123456789 tail", "y".repeat(20));
+        assert_eq!(
+            redact_head(&text, 30).as_str(),
+            format!("{} [secret] …", "y".repeat(20))
+        );
+        assert_eq!(
+            redact_head(&text, 24).as_str(),
+            format!("{} [se…", "y".repeat(20))
+        );
     }
 
     #[test]
