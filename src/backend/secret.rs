@@ -7,13 +7,14 @@
 //! body cannot carry it to a screen. When a token expires and is fetched anew
 //! is decided in [`crate::backend::http`].
 
-mod command;
+pub(in crate::backend) mod command;
 pub mod redactor;
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
+use tokio::process::Command;
 
 pub use crate::backend::secret::redactor::{redact, redact_line};
 use crate::{
@@ -82,12 +83,19 @@ impl SecretRef {
                 .into_bytes(),
             Source::File(path) => self.read_file(path, setup).await?,
             Source::Command { program, args } => {
-                command::output(program, args, COMMAND_TIME, LIMIT)
+                let mut command = Command::new(program);
+                command.args(args);
+                command::without_our_secrets(&mut command);
+                command::output(command, COMMAND_TIME, LIMIT)
                     .await
                     .map_err(|why| self.trouble(&why))?
             }
         };
         let text = String::from_utf8(found).map_err(|_| self.trouble("it is not text"))?;
+        // What stands for bytes that are none, in an environment variable.
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(self.trouble("it is not text"));
+        }
         let trimmed = text.trim();
         if trimmed.is_empty() {
             return Err(self.trouble("it is empty"));
@@ -226,7 +234,11 @@ mod tests {
             catalog: Arc::default(),
             now: Arc::new(|| chrono::DateTime::UNIX_EPOCH),
             base: base.to_owned(),
-            env: Arc::new(|name| (name == "GONOGO_TEST_SET").then(|| "from-env-71\n".to_owned())),
+            env: Arc::new(|name| match name {
+                "GONOGO_TEST_SET" => Some("from-env-71\n".to_owned()),
+                "GONOGO_TEST_BYTES" => Some("from\u{fffd}env-71".to_owned()),
+                _ => None,
+            }),
         }
     }
 
@@ -252,6 +264,8 @@ mod tests {
             "credentials refused: no credential from `env:GONOGO_TEST_UNSET`: \
              the variable is not set"
         );
+        let bytes = resolved("env:GONOGO_TEST_BYTES").await.unwrap_err();
+        assert!(bytes.ends_with("it is not text"), "{bytes}");
     }
 
     #[tokio::test]

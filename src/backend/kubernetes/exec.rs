@@ -5,16 +5,22 @@
 //! output when they fail. Protocol: client.authentication.k8s.io/v1
 //! <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, ExecConfig, ExecInteractiveMode};
 use serde::Deserialize;
-use tokio::{process::Command, time};
+use tokio::process::Command;
 
 use crate::{
-    backend::{BackendError, ErrorKind, secret::redactor},
+    backend::{
+        BackendError, ErrorKind,
+        secret::{command, redactor},
+    },
     domain::{Timestamp, text::Clean},
 };
+
+/// The most a plugin may print, in bytes: a token, or a certificate and a key.
+const MOST: u64 = 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Credential {
@@ -94,43 +100,22 @@ pub(super) async fn authenticate(
     Ok(expires)
 }
 
-/// What the plugin prints. Standard error is dropped: it may hold anything.
+/// What the plugin prints.
 async fn output(exec: &ExecConfig, cluster: &Cluster, limit: Duration) -> Result<Vec<u8>, String> {
     let program = exec
         .command
         .as_deref()
         .ok_or("the kubeconfig names no command")?;
-    let mut command = Command::new(program);
-    command
-        .args(exec.args.iter().flatten())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    // Our own credentials are none of the plugin's business.
-    for name in redactor::variables() {
-        command.env_remove(name);
-    }
+    let mut plugin = Command::new(program);
+    plugin.args(exec.args.iter().flatten());
+    command::without_our_secrets(&mut plugin);
     for entry in exec.env.iter().flatten() {
         if let (Some(name), Some(value)) = (entry.get("name"), entry.get("value")) {
-            command.env(name, value);
+            plugin.env(name, value);
         }
     }
-    command.env("KUBERNETES_EXEC_INFO", info(exec, cluster)?);
-    let run = async {
-        let output = command
-            .output()
-            .await
-            .map_err(|error| format!("it did not start: {}", error.kind()))?;
-        if output.status.success() {
-            Ok(output.stdout)
-        } else {
-            Err(format!("it ended with {}", output.status))
-        }
-    };
-    time::timeout(limit, run)
-        .await
-        .map_err(|_| format!("it gave nothing in {}", humantime::format_duration(limit)))?
+    plugin.env("KUBERNETES_EXEC_INFO", info(exec, cluster)?);
+    command::output(plugin, limit, MOST).await
 }
 
 fn info(exec: &ExecConfig, cluster: &Cluster) -> Result<String, String> {

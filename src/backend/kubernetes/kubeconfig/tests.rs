@@ -153,6 +153,11 @@ async fn a_failing_plugin_is_named_and_its_output_is_not_shown() {
         "{error}"
     );
     assert!(!error.message.contains("planted"), "{error}");
+    let flood = with_plugin("exec yes planted-4", "Never")
+        .await
+        .err()
+        .unwrap();
+    assert!(flood.message.contains("it prints too much"), "{flood}");
     let garbage = with_plugin("echo '{}'", "Never").await.err().unwrap();
     assert!(garbage.message.contains("no status"), "{garbage}");
     let asks = with_plugin("true", "Always").await.err().unwrap();
