@@ -62,6 +62,15 @@ pub(super) async fn open(
         session.end().await;
         return Ok(exit);
     }
+    if is_dumb(&session::surroundings().env) {
+        return Err(Stop::new(
+            Exit::Usage,
+            "this terminal (TERM=dumb) cannot show a screen; the same in lines:\n  \
+             gonogo status             where every release stands\n  \
+             gonogo check [SERVICE]    may it go on, and why\n  \
+             gonogo --plain            every change as a sentence",
+        ));
+    }
     let options = options(&config, stage);
     let session = Session::start(config)?;
     let left = tokio::select! {
@@ -110,6 +119,12 @@ fn options(config: &Config, stage: Stage) -> Options {
         announced: !terminal.starts_with("screen") && terminal != "linux",
         browser_environment,
     }
+}
+
+/// Whether the terminal says that it can do nothing but print: an editor's
+/// shell, a log. Control sequences would be garbage there.
+fn is_dumb(env: &Env) -> bool {
+    env("TERM").is_some_and(|terminal| terminal == "dumb")
 }
 
 /// How many colours the terminal says it shows.

@@ -6,12 +6,12 @@ use serde_json::json;
 
 use crate::{
     cli::{Stop, args::Config as Args, exit::Exit, output::Out, session},
-    config::{self, Config, Found, Origin},
+    config::{self, Config, Found, Origin, env},
     report::{SCHEMA, plain},
 };
 
 pub(super) async fn config(flag: Option<&Path>, args: Args, out: &mut Out) -> Result<Exit, Stop> {
-    let file = match config::locate(flag, &session::surroundings().env) {
+    let file = match config::locate(flag, env::config()) {
         Found::File { path, because } => Some((path, because)),
         Found::Nothing { .. } => None,
     };

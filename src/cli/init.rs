@@ -58,10 +58,7 @@ pub(super) async fn init(global: &Global, args: &Init, out: &mut Out) -> Result<
 }
 
 fn place(global: &Global) -> Result<PathBuf, Stop> {
-    let named = global
-        .config
-        .clone()
-        .or_else(|| env::var(env::CONFIG).map(PathBuf::from));
+    let named = global.config.clone().or_else(env::config);
     named.or_else(config::locate::usual).ok_or_else(|| {
         Stop::new(
             Exit::Usage,

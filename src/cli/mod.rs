@@ -65,11 +65,13 @@ impl Stop {
 /// no sense.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Line, Exit> {
     Line::try_parse_from(arguments).map_err(|error| {
-        // A reader that has gone does not need the help any more.
-        drop(error.print());
         if error.exit_code() == 0 {
+            // A reader that has gone does not need the help any more.
+            drop(error.print());
             Exit::Ok
         } else {
+            // It repeats what was typed, which may have been pasted.
+            Out::new(false).remark(error.render());
             Exit::Usage
         }
     })

@@ -41,7 +41,7 @@ pub(super) fn surroundings() -> Surroundings {
 /// Finds and reads the configuration.
 pub(super) fn load(flag: Option<&Path>, out: &mut Out) -> Result<Config, Stop> {
     let surroundings = surroundings();
-    let path = match config::locate(flag, &surroundings.env) {
+    let path = match config::locate(flag, env::config()) {
         Found::File { path, .. } => path,
         Found::Nothing { looked, nearby } => {
             return Err(Stop::new(

@@ -1,19 +1,23 @@
 //! The only place that reads environment variables.
 
-use std::sync::Arc;
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
 use crate::backend::Env;
 
-/// The variable that names the configuration.
-pub const CONFIG: &str = "GONOGO_CONFIG";
-
-/// Reads one variable; one that is empty or no text counts as not set.
+/// Reads one variable; one that is empty counts as not set. Bytes that are no
+/// text become [`char::REPLACEMENT_CHARACTER`]: what somebody named and cannot
+/// be read is then not found, where taken for not set a default would step in.
 pub fn var(name: &str) -> Option<String> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that reads the environment"
-    )]
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    raw(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// The configuration that `GONOGO_CONFIG` names, whatever bytes its name has.
+pub fn config() -> Option<PathBuf> {
+    raw("GONOGO_CONFIG").map(PathBuf::from)
+}
+
+fn raw(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// The process's environment, to hand in.

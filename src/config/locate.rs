@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{backend::Env, config::env, store::paths};
+use crate::store::paths;
 
 /// Which configuration file counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,19 +31,19 @@ pub fn usual() -> Option<PathBuf> {
     paths::config_dir().map(|folder| folder.join("config.toml"))
 }
 
-/// Finds the configuration: the `--config` flag, else `GONOGO_CONFIG`, else the
-/// usual place. A file that was named counts even if it is not there, so that
-/// the error is about it.
-pub fn locate(flag: Option<&Path>, environment: &Env) -> Found {
+/// Finds the configuration: the `--config` flag, else what `GONOGO_CONFIG`
+/// names ([`crate::config::env::config`]), else the usual place. A file that was
+/// named counts even if it is not there, so that the error is about it.
+pub fn locate(flag: Option<&Path>, named: Option<PathBuf>) -> Found {
     if let Some(path) = flag {
         return Found::File {
             path: path.to_owned(),
             because: "named by --config",
         };
     }
-    if let Some(path) = environment(env::CONFIG) {
+    if let Some(path) = named {
         return Found::File {
-            path: path.into(),
+            path,
             because: "named by GONOGO_CONFIG",
         };
     }

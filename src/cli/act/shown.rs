@@ -174,8 +174,11 @@ impl Shown {
     pub(super) fn refused(&self, refusal: &Refusal, act: &Act, out: &mut Out) -> Exit {
         let exit = Exit::from(refusal);
         let by_hand: Vec<&str> = match refusal {
-            // It could be written down nowhere, so it is left to the person.
-            Refusal::NotWritten(_) => self.previews.iter().map(|it| it.command.as_str()).collect(),
+            // It could be written down nowhere, so it is left to the person. A
+            // throttle can wait until it can be.
+            Refusal::NotWritten(_) if self.plan.class == Class::Brake => {
+                self.previews.iter().map(|it| it.command.as_str()).collect()
+            }
             _ => Vec::new(),
         };
         if act.json.json {

@@ -205,6 +205,8 @@ fn a_canary_that_gets_slow_is_taken_back() {
 #[test]
 fn when_a_brake_can_be_written_down_nowhere_the_command_to_paste_is_shown() {
     let demo = Demo::start("canary");
+    let go_ahead = act("continue", &["--yes", "--timeout", "60s"]);
+    demo.until(&act("check", &[]), 0);
     let blocked = demo.folder().join("blocked");
     fs::write(&blocked, "").unwrap();
     let text = fs::read_to_string(demo.config()).unwrap();
@@ -214,13 +216,24 @@ fn when_a_brake_can_be_written_down_nowhere_the_command_to_paste_is_shown() {
         1,
     );
     fs::write(demo.config(), text).unwrap();
-    let mut hold = super::run::command(demo.folder(), &act("hold", &["--yes"]));
-    hold.env("GONOGO_CONFIG", demo.config())
-        .env("XDG_CACHE_HOME", &blocked)
-        .env("TMPDIR", &blocked);
-    let ran = super::run::finish(hold).expect(4);
+    let unwritten = |arguments: &[&str]| {
+        let mut command = super::run::command(demo.folder(), arguments);
+        command
+            .env("GONOGO_CONFIG", demo.config())
+            .env("XDG_CACHE_HOME", &blocked)
+            .env("TMPDIR", &blocked);
+        super::run::finish(command).expect(4)
+    };
+    let ran = unwritten(&act("hold", &["--yes"]));
     assert!(
         ran.out.lines().last().unwrap().contains("by hand: kubectl"),
+        "{ran:#?}"
+    );
+    // Nobody is hurt by a throttle that waits until it can be written down.
+    let ran = unwritten(&go_ahead);
+    let last = ran.out.lines().last().unwrap();
+    assert!(
+        last.starts_with("refused: nothing was sent, because it could not be written down first"),
         "{ran:#?}"
     );
     assert_eq!(demo.lane("prod-eu")["held"], false, "nothing was sent");

@@ -197,3 +197,22 @@ fn crates_trap_6_a_dead_terminal_found_by_drawing_does_not_abort() {
     });
     assert_eq!(ended, "Some(129)");
 }
+
+#[test]
+fn a_terminal_that_only_prints_is_told_where_the_lines_are_and_gets_no_sequences() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, "").unwrap();
+    let run = |more: &[&str]| {
+        let mut arguments = vec!["--config", config.to_str().unwrap()];
+        arguments.extend(more);
+        Terminal::with(binary(), &arguments, (80, 24), &[("TERM", "dumb")])
+    };
+    let mut terminal = run(&[]);
+    assert_eq!(terminal.exit_code(), 64);
+    terminal.wait_for("gonogo --plain");
+    assert!(terminal.screen().contains("gonogo status"));
+    assert!(!terminal.raw().contains(&0x1b), "{:?}", terminal.screen());
+    let mut lines = run(&["status"]);
+    assert_eq!(lines.exit_code(), 0);
+}
