@@ -278,8 +278,15 @@ pub fn objection(world: &World, plan: &Plan, mode: Mode, now: Timestamp) -> Opti
     clear(world, plan, mode, &consent, now).err()
 }
 
+/// A brake is stopped by a no to its first step alone: users are brought to
+/// safety even where the alias then has to stay behind.
 fn permitted(world: &World, plan: &Plan, now: Timestamp) -> Result<(), Refusal> {
-    for step in &plan.steps {
+    let asked = if plan.class == Class::Brake {
+        1
+    } else {
+        plan.steps.len()
+    };
+    for step in plan.steps.iter().take(asked) {
         let Some(permit) = world.permit(&step.order.subject(), step.order.kind(), now) else {
             continue;
         };

@@ -2,10 +2,13 @@
 
 use gonogo::{
     domain::{
-        action::{ActionKind, Order, RolloutAction, RolloutOrder, RolloutSeen},
+        action::{ActionKind, Order, RolloutAction, RolloutOrder, RolloutSeen, Subject},
+        observation::Fact,
+        permit::Permit,
         rollout::{Role, Rollout, Strategy},
     },
     engine::{
+        clear::{Consent, Mode, clear},
         plan::{Ask, Verb},
         propose::propose,
         reduce::reduce,
@@ -14,8 +17,8 @@ use gonogo::{
 };
 
 use crate::support::build::{
-    accuracy_gate, aliases, at, canary, catalog, lane, live, registry, revision, rollout, target,
-    version, world,
+    accuracy_gate, aliases, answer, at, canary, catalog, lane, live, model, registry, revision,
+    rollout, target, version, world,
 };
 
 fn undo() -> Order {
@@ -119,4 +122,43 @@ fn the_champion_before_is_gone_back_to_rather_than_the_number_before() {
     let plan = propose(&world, &Ask::new(Verb::RollBack, lane()), at(100)).unwrap();
     let to = plan.facts.iter().find(|(label, _)| *label == "to").unwrap();
     assert_eq!(&*to.1, "1.0  revision 1, the champion before");
+}
+
+#[test]
+fn users_are_brought_back_even_by_somebody_who_may_not_move_the_alias() {
+    let second = Rollout {
+        current_hash: Some("second".into()),
+        stable_hash: Some("second".into()),
+        revisions: vec![
+            revision(2, "second", "r/ranker:2.0", Role::Stable),
+            revision(1, "first", "r/ranker:1.0", Role::Old),
+        ],
+        ..live("r/ranker:2.0")
+    };
+    let denied = Permit {
+        subject: Subject::Model(model()),
+        kind: ActionKind::SetAlias,
+        allowed: false,
+        why: "the registry is read-only for mk".into(),
+        seen_at: at(100),
+        until: at(160),
+    };
+    let told = [
+        registry(
+            100,
+            aliases(&[("champion", 2)]),
+            [1, 2]
+                .map(|number| version(number, &[("image", &format!("r/ranker:{number}.0"))]))
+                .into(),
+            vec![],
+        ),
+        rollout(100, second),
+        answer("mlflow", "permits", 100, vec![Fact::Permit(denied)]),
+    ];
+    let world = world(catalog(vec![accuracy_gate(0.9)]), &told, 100);
+    let plan = propose(&world, &Ask::new(Verb::RollBack, lane()), at(100)).unwrap();
+    let kinds: Vec<_> = plan.steps.iter().map(|step| step.order.kind()).collect();
+    assert!(kinds.contains(&ActionKind::SetAlias), "{kinds:?}");
+    let cleared = clear(&world, &plan, Mode::ReadWrite, &Consent::default(), at(101));
+    assert_eq!(cleared.err(), None);
 }
