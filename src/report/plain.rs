@@ -112,7 +112,9 @@ pub fn decision(decision: &Decision) -> Vec<String> {
         if !finding.rule.is_empty() && !finding.reason.is_empty() {
             line.push_str(&format!("   [{}]", finding.rule));
         }
-        if let Some(baseline) = &finding.baseline {
+        // A reason that rests on the comparison names it already.
+        let named = finding.reason.contains(" against ");
+        if let Some(baseline) = finding.baseline.as_ref().filter(|_| !named) {
             let value = words::number(baseline.value);
             line.push_str(&format!(" against {} {value}", baseline.name));
         }

@@ -12,7 +12,7 @@ use crate::{
         sign::Sign,
         text,
         theme::Role,
-        widget::table::{self, column, number},
+        widget::table::{self, Column, column, number},
     },
 };
 
@@ -117,16 +117,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
 }
 
 fn draw_rows(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, records: &[&Record]) {
-    let over = usize::from(area.width).saturating_sub(80);
-    let columns = [
-        number("#", 6),
-        column("TIME", 11),
-        column("WHO", 9 + over.min(6)),
-        column("ACTION", 12),
-        column("TARGET", 18 + (over / 3).min(20)),
-        column("RESULT", 12),
-        column("REASON", 5 + over / 2),
-    ];
+    let columns = columns(usize::from(area.width), scene, records);
     table::heading(painter, area, &columns);
     let at =
         marked(scene).and_then(|marked| records.iter().position(|record| record.seq == marked.seq));
@@ -140,28 +131,13 @@ fn draw_rows(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, records: 
             continue;
         };
         let sign = sign(record);
-        let target = format!(
-            "{} {}",
-            record
-                .service
-                .as_ref()
-                .map_or("", |service| service.as_str()),
-            record
-                .environment
-                .as_ref()
-                .map_or("", |environment| environment.as_str())
-        );
         let reason = record.reason.clone().unwrap_or_else(|| record.note.clone());
         let cells = [
             Line::dim(record.seq.to_string()),
-            Line::dim(
-                record
-                    .at
-                    .map_or_else(|| "?".to_owned(), |at| text::stamp(at, scene.now)),
-            ),
+            Line::dim(time(record, scene)),
             Line::plain(record.actor.to_string()),
-            Line::new().with(Role::Strong, step_of(record)),
-            Line::plain(target),
+            action(record),
+            Line::plain(target(record)),
             Line::new()
                 .sign(sign)
                 .with(sign.role(), format!(" {}", said(record))),
@@ -171,10 +147,77 @@ fn draw_rows(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, records: 
     }
 }
 
-fn step_of(record: &Record) -> String {
-    match (&record.action, record.step) {
-        (Some(action), Some(_)) => action.to_string(),
-        _ => record.verb.to_string(),
+/// Columns as wide as what they hold; what is over is the reason's.
+fn columns(width: usize, scene: &Scene<'_>, records: &[&Record]) -> [Column; 7] {
+    let most = |of: &dyn Fn(&Record) -> usize, least: usize, most: usize| {
+        let longest = records.iter().map(|record| of(record)).max();
+        longest.unwrap_or(0).clamp(least, most)
+    };
+    let roomy = width >= 100;
+    let mut columns = [
+        number("#", most(&|record| record.seq.to_string().len(), 4, 9)),
+        column("TIME", most(&|record| time(record, scene).len(), 8, 11)),
+        column(
+            "WHO",
+            most(
+                &|record| text::width(&record.actor),
+                3,
+                if roomy { 16 } else { 9 },
+            ),
+        ),
+        column(
+            "ACTION",
+            most(
+                &|record| action(record).width(),
+                6,
+                if roomy { 28 } else { 17 },
+            ),
+        ),
+        column(
+            "TARGET",
+            most(
+                &|record| text::width(&target(record)),
+                6,
+                if roomy { 40 } else { 24 },
+            ),
+        ),
+        column("RESULT", most(&|record| said(record).len() + 2, 6, 12)),
+        column("REASON", 0),
+    ];
+    let taken: usize = 2 + columns.iter().map(|column| column.width + 1).sum::<usize>();
+    if let Some(reason) = columns.last_mut() {
+        reason.width = width.saturating_sub(taken);
+    }
+    columns
+}
+
+fn time(record: &Record, scene: &Scene<'_>) -> String {
+    record
+        .at
+        .map_or_else(|| "?".to_owned(), |at| text::stamp(at, scene.now))
+}
+
+/// Service and environment; where it is long the service gives way.
+fn target(record: &Record) -> String {
+    let service = record
+        .service
+        .as_ref()
+        .map_or("", |service| service.as_str());
+    let Some(environment) = &record.environment else {
+        return service.to_owned();
+    };
+    let room = 23_usize.saturating_sub(text::width(environment.as_str()));
+    format!("{} {environment}", text::fit(service, room.max(8)))
+}
+
+/// What was done. A plan of several steps is one line; each of its steps is
+/// another, set in and with its place: `2/3 set alias`.
+fn action(record: &Record) -> Line {
+    match (&record.action, record.step, record.steps) {
+        (Some(action), Some(step), Some(steps)) if steps > 1 => {
+            Line::dim(format!("{}/{steps} ", step + 1)).text(action.to_string())
+        }
+        _ => Line::new().with(Role::Strong, record.verb.to_string()),
     }
 }
 

@@ -181,9 +181,10 @@ pub fn lane_sign(lane: &Lane, decision: Option<&Decision>) -> Sign {
 pub fn waits(lane: &Lane, now: Timestamp) -> Line {
     match &lane.waits_for {
         WaitsFor::Person {
-            you: Some(true) | None,
-            ..
+            you: Some(true), ..
         } => Line::new().with(Role::Person, "you"),
+        // Whether that is you is not known.
+        WaitsFor::Person { you: None, .. } => Line::new().with(Role::Person, "person"),
         WaitsFor::Person {
             you: Some(false), ..
         } => Line::plain("others"),

@@ -14,11 +14,31 @@ use crate::ui::{
     widget::table,
 };
 
-/// Parts that `Tab` turns to where there is no room for all.
+/// Parts that `Tab` turns to where there is no room for all, what acts first.
 pub const PANES: usize = 4;
 
+/// The part that lists all keys.
+const KEYS: usize = 1;
+
+/// From this width on all parts are beside each other.
+const WIDE: u16 = 100;
+
+/// Whether the list of keys is on screen, so that a row of it can be marked.
+fn lists_keys(scene: &Scene<'_>) -> bool {
+    WIDE <= scene.state.size.0 || scene.state.pane() == KEYS
+}
+
+/// The marked key.
+pub fn marked(scene: &Scene<'_>) -> Option<&'static Binding> {
+    let label = scene.state.mark().filter(|_| lists_keys(scene))?;
+    BINDINGS.iter().find(|binding| binding.label == label)
+}
+
 /// Bindings by how they are written.
-pub fn ids() -> Vec<String> {
+pub fn ids(scene: &Scene<'_>) -> Vec<String> {
+    if !lists_keys(scene) {
+        return Vec::new();
+    }
     BINDINGS
         .iter()
         .map(|binding| binding.label.to_owned())
@@ -51,11 +71,9 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         height: area.height - 1,
         ..area
     };
-    let marked = scene
-        .state
-        .mark_of(0)
-        .and_then(|label| BINDINGS.iter().position(|binding| binding.label == label));
-    if area.width < 100 {
+    let marked =
+        marked(scene).and_then(|marked| BINDINGS.iter().position(|row| row.label == marked.label));
+    if area.width < WIDE {
         narrow(painter, body, scene, marked);
         return;
     }
@@ -85,13 +103,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
 fn narrow(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, marked: Option<usize>) {
     let remark = Line::dim("Tab turns");
     match scene.state.pane() {
-        1 => panel::lines(
-            painter,
-            area,
-            "on this release",
-            &remark,
-            &grey(scene, area.width),
-        ),
+        KEYS => draw_keys(painter, area, marked, &remark),
         2 => {
             let mut said = sheet_keys();
             said.push(Line::new());
@@ -99,7 +111,13 @@ fn narrow(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, marked: Opti
             panel::lines(painter, area, "on a sheet, and signs", &remark, &said);
         }
         3 => panel::lines(painter, area, ": commands", &remark, &commands()),
-        _ => draw_keys(painter, area, marked, &remark),
+        _ => panel::lines(
+            painter,
+            area,
+            "on this release",
+            &Line::dim("Tab: all keys"),
+            &grey(scene, area.width),
+        ),
     }
 }
 

@@ -146,7 +146,7 @@ pub fn ids(scene: &Scene<'_>, pane: usize) -> Vec<String> {
         Screen::Gates => gates::ids(scene),
         Screen::Rollout => rollout::ids(scene, pane),
         Screen::Audit => audit::ids(scene),
-        Screen::Help => help::ids(),
+        Screen::Help => help::ids(scene),
         Screen::Messages => messages::ids(scene),
     }
 }

@@ -67,7 +67,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         legend.x + 1,
         legend.y,
         legend.width - 1,
-        &chart_legend(scene),
+        &chart_legend(scene, legend.width),
     );
     lower_tables(painter, lower, scene, &analyses);
 }
@@ -103,7 +103,7 @@ fn zoomed(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
 
 /// What the lines of the charts are. A rollout without a canary has one arm; a
 /// canary that was in the time shown is then one of the past.
-fn chart_legend(scene: &Scene<'_>) -> Line {
+fn chart_legend(scene: &Scene<'_>, width: u16) -> Line {
     let (canary, stable, limit) = match scene.state.look.charset {
         Charset::Unicode => ("──", "··", "┄┄"),
         Charset::Ascii => ("*", ".", "-"),
@@ -128,8 +128,13 @@ fn chart_legend(scene: &Scene<'_>) -> Line {
         };
     }
     let window = text::age(scene.state.window);
-    line.with(Role::Limit, format!("   {limit} limit"))
-        .with(Role::Dim, format!("   last {window} (w)   gap: no data"))
+    let line = line
+        .with(Role::Limit, format!("   {limit} limit"))
+        .with(Role::Dim, format!("   last {window} (w)"));
+    if width < 100 {
+        return line;
+    }
+    line.with(Role::Dim, "   a gap is no data")
 }
 
 /// Whether some metric has values of a canary in the time shown.

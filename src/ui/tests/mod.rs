@@ -3,6 +3,7 @@
 mod acting;
 mod frames;
 mod looking;
+mod narrow;
 mod pictures;
 mod safety;
 mod stills;

@@ -11,6 +11,9 @@ pub const CLASSES: &str = "ALFXDQSI";
 /// What the letters stand for.
 pub const LEGEND: &str = "Accuracy Latency Fairness eXplain Drift Quality Security Iac";
 
+/// The same where there is little room; the capital is the column.
+pub const SHORT_LEGEND: &str = "Acc Lat Fair eXp Dri Qua Sec Iac";
+
 /// The worst verdict of each class; blank where the policy asks nothing.
 pub fn strip(decision: Option<&Decision>) -> Line {
     let mut line = Line::new();

@@ -56,6 +56,19 @@ pub fn heading(painter: &mut Painter<'_>, area: Rect, columns: &[Column]) {
     }
 }
 
+/// Marks in the cursor's column that there are rows above and below.
+pub fn marks(painter: &mut Painter<'_>, area: Rect, rows: &std::ops::Range<usize>, count: usize) {
+    if area.height < 2 {
+        return;
+    }
+    if rows.start > 0 {
+        painter.text(area.x, area.y + 1, 1, "↑", Role::Key);
+    }
+    if rows.end < count {
+        painter.text(area.x, area.bottom() - 1, 1, "↓", Role::Key);
+    }
+}
+
 /// Draws one row at `y`; the marked one has `▶` in front and a wash.
 pub fn row(
     painter: &mut Painter<'_>,

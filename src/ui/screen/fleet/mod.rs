@@ -15,7 +15,7 @@
 mod queue;
 pub mod view;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use ratatui::layout::{Constraint, Layout, Rect};
 
@@ -70,7 +70,18 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     if coach > 0 {
         draw_coach(painter, told, scene);
     }
-    painter.lines(foot, &[totals(scene), legend(usize::from(foot.width))]);
+    let rows = rows(scene, middle);
+    let width = usize::from(foot.width);
+    painter.lines(foot, &[totals(scene, &rows, width), legend(width)]);
+}
+
+/// The rows of the table that an area shows, without its heading.
+fn rows(scene: &Scene<'_>, area: Rect) -> Range<usize> {
+    let view = &scene.state.fleet;
+    let marked = scene.state.view.lane.as_ref();
+    let marked = marked.and_then(|lane| view.place_of(lane));
+    let height = usize::from(area.height.saturating_sub(1));
+    table::window(view.order.len(), marked, height)
 }
 
 fn draw_middle(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
@@ -159,8 +170,8 @@ fn draw_table(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         .lane
         .as_ref()
         .and_then(|lane| view.place_of(lane));
-    let height = usize::from(area.height.saturating_sub(1));
-    let window = table::window(view.order.len(), marked, height);
+    let window = rows(scene, area);
+    table::marks(painter, area, &window, view.order.len());
     for (index, y) in window.zip(area.y + 1..area.bottom()) {
         let Some(lane) = view
             .order
@@ -276,8 +287,8 @@ fn canary(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
     Line::plain(format!("{percent:>3} ")).join(bar)
 }
 
-/// Numbers of the whole fleet.
-fn totals(scene: &Scene<'_>) -> Line {
+/// Numbers of the whole fleet, and which of its rows are on screen.
+fn totals(scene: &Scene<'_>, rows: &Range<usize>, width: usize) -> Line {
     let shown = scene.state.fleet.order.len();
     let Totals {
         all,
@@ -287,7 +298,18 @@ fn totals(scene: &Scene<'_>) -> Line {
         canaries,
     } = scene.state.fleet.totals;
     let mut line = Line::plain(" ");
-    line = if shown == all {
+    line = if rows.len() < shown {
+        let filtered = if shown < all {
+            format!(", {all} in all")
+        } else {
+            String::new()
+        };
+        line.text(format!(
+            "rows {}–{} of {shown}{filtered}",
+            rows.start + 1,
+            rows.end
+        ))
+    } else if shown == all {
         line.text(text::plural(all, "release", "releases"))
     } else {
         line.text(format!(
@@ -295,14 +317,14 @@ fn totals(scene: &Scene<'_>) -> Line {
             text::plural(all, "release", "releases")
         ))
     };
+    let asks = if width < 100 {
+        ("waits", "wait")
+    } else {
+        ("waits for a person", "wait for a person")
+    };
     for (count, sign, one, many) in [
         (bad, Sign::Bad, "bad", "bad"),
-        (
-            asked,
-            Sign::Person,
-            "waits for a person",
-            "wait for a person",
-        ),
+        (asked, Sign::Person, asks.0, asks.1),
         (held, Sign::Held, "held", "held"),
         (canaries, Sign::Running, "canary", "canaries"),
     ] {
@@ -324,8 +346,18 @@ fn totals(scene: &Scene<'_>) -> Line {
     )
 }
 
+/// Classes and signs of the strip; abbreviated where they would not fit. What is
+/// normal may be left out, what is wrong may not.
 fn legend(width: usize) -> Line {
-    let mut line = Line::dim(format!(" {}", strip::LEGEND));
+    let (whole, left_out) = legend_of(strip::LEGEND, " · ", width);
+    if left_out <= 1 {
+        return whole;
+    }
+    legend_of(strip::SHORT_LEGEND, " ", width).0
+}
+
+/// As many signs as fit, and how many do not.
+fn legend_of(classes: &str, gap: &str, width: usize) -> (Line, usize) {
     let signs = [
         (Sign::Good, "pass"),
         (Sign::Warn, "warn"),
@@ -335,16 +367,19 @@ fn legend(width: usize) -> Line {
         (Sign::Error, "error"),
         (Sign::NotYet, "not yet"),
     ];
-    for (sign, word) in signs {
-        if line.width() + word.len() + 5 > width {
-            break;
-        }
-        line = line
-            .with(Role::Dim, " · ")
+    let mut line = Line::dim(format!(" {classes}"));
+    for (index, (sign, word)) in signs.into_iter().enumerate() {
+        let longer = line
+            .clone()
+            .with(Role::Dim, gap)
             .sign(sign)
             .with(Role::Dim, format!(" {word}"));
+        if width < longer.width() {
+            return (line, signs.len() - index);
+        }
+        line = longer;
     }
-    line
+    (line, 0)
 }
 
 fn coach_height(area: Rect, scene: &Scene<'_>) -> u16 {

@@ -28,7 +28,8 @@ use crate::{
 /// Cells of one key: ` A ` or `(A)`.
 const KEY: usize = 3;
 
-/// Cells of each part of a line, as wide as the lines shown need them.
+/// Cells of each part of a line, as wide as the lines shown need them. In a small
+/// window the word takes no column of its own: the reason needs the room.
 #[derive(Clone, Copy, Debug)]
 struct Widths {
     service: usize,
@@ -56,7 +57,7 @@ impl Widths {
             service: capped(most(&|w| text::width(w.lane.0.as_str())), 15, 24),
             release: capped(most(&|w| text::width(&w.release)), 12, 18),
             environment: capped(most(&|w| text::width(w.lane.1.as_str())), 9, 14),
-            what: most(&|w| w.what.len()),
+            what: if wide { most(&|w| w.what.len()) } else { 0 },
             age: most(&|w| age(w, now).len()),
             keys: most(&|w| w.verbs.iter().filter(|verb| verb.key().is_some()).count()) * KEY,
         }
@@ -186,7 +187,7 @@ fn row(
             text::left(waiting.lane.1.as_str(), widths.environment),
         )
         .text(" ")
-        .with(sign.role(), text::left(waiting.what, widths.what))
+        .with(sign.role(), format!("{:<1$}", waiting.what, widths.what))
         .text(format!(" {reason}"));
     painter.line(
         area.x,

@@ -356,7 +356,15 @@ fn passes(filter: &Filter, world: &World, lane: &Lane) -> bool {
             "state" => lane_sign(lane, decision.map(AsRef::as_ref)).word().into(),
             "gates" => decision?.word.text().into(),
             "waits" => match &lane.waits_for {
-                WaitsFor::Person { what, .. } | WaitsFor::Machine { what } => what.as_str().into(),
+                WaitsFor::Person { what, you } => {
+                    let who = match you {
+                        Some(true) => "you",
+                        Some(false) => "others",
+                        None => "person",
+                    };
+                    format!("{who} {what}").into()
+                }
+                WaitsFor::Machine { what } => what.as_str().into(),
                 WaitsFor::Timer { .. } => "timer".into(),
                 WaitsFor::Nothing => return None,
             },

@@ -10,7 +10,7 @@ use crate::{
         screen::{
             Scene,
             facts::{MetricFacts, metrics, outdated, sample},
-            panel::metrics::{asked, sign},
+            panel::metrics::{arms, asked, sign},
         },
         sign::Sign,
         theme::Role,
@@ -135,18 +135,18 @@ fn one_chart(
 /// The numbers beside the title, so that nothing hangs on the drawing.
 fn numbers(scene: &Scene<'_>, facts: &MetricFacts<'_>, with_limit: bool) -> Line {
     let mut line = Line::new();
-    if let Some(canary) = facts.canary {
+    let (canary, stable) = arms(scene, facts);
+    if let Some(canary) = canary {
         line = line.with(Role::Canary, sample(canary));
     }
-    if let Some(stable) = facts.stable {
-        line = line
-            .with(Role::Dim, " / ")
-            .with(Role::Stable, sample(stable));
+    if let Some(stable) = stable {
+        let gap = if canary.is_some() { " / " } else { "" };
+        line = line.with(Role::Dim, gap).with(Role::Stable, sample(stable));
     }
     if with_limit && let Some(asked) = asked(facts) {
         line = line.with(Role::Dim, format!("  {asked}"));
     }
-    if let Some(age) = facts.canary.and_then(|canary| outdated(scene, canary)) {
+    if let Some(age) = canary.or(stable).and_then(|shown| outdated(scene, shown)) {
         line = line
             .text(" ")
             .sign(Sign::Stale)

@@ -61,7 +61,14 @@ fn line(scene: &Scene<'_>, finding: &Finding, width: usize) -> Line {
         .text(" ");
     if finding.verdict < Verdict::Pass {
         let said = format!("{}: {}", finding.verdict.word(), finding.reason);
-        return head.with(sign.role(), said);
+        let line = head.with(sign.role(), said);
+        let rule = format!("  asks {}", finding.rule);
+        let judged = finding.verdict == Verdict::Fail && !finding.rule.is_empty();
+        return if judged && line.width() + text::width(&rule) <= width {
+            line.with(Role::Dim, rule)
+        } else {
+            line
+        };
     }
     if finding.observed.is_none() {
         return head.with(Role::Dim, finding.rule.to_string());

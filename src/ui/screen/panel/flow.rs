@@ -45,7 +45,7 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
     if stages.is_empty() {
         return vec![Line::dim("nothing is known about this release yet")];
     }
-    let step = (width / stages.len()).clamp(5, 20);
+    let step = step(&stages, width);
     let chosen = scene.state.mark_of(crate::ui::screen::SIDEWAYS);
     let (mut names, mut way, mut details, mut place) =
         (Line::new(), Line::new(), Line::new(), Line::new());
@@ -56,7 +56,10 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
             (false, false) => Role::Dim,
         };
         let name = text::fit(stage.name, step - 1);
-        let gap = " ".repeat(step - text::width(&name));
+        let last = index + 1 == stages.len();
+        let cell = if last { 0 } else { step };
+        let padded = |text: &str| text::left(text, cell.max(text::width(text)));
+        let gap = " ".repeat(cell.saturating_sub(text::width(&name)));
         names = names.with(role, name).text(gap);
         way = way.sign(sign(stage.state));
         if index + 1 < stages.len() {
@@ -69,13 +72,21 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
             way = way.with(role, bar.repeat(step - 1));
         }
         let said = text::fit(&detail(stage, step - 1), step - 1);
-        details = details.text(text::left(&said, step));
-        place = place.with(
-            Role::Strong,
-            text::left(if stage.here { "^ here" } else { "" }, step),
-        );
+        details = details.text(padded(&said));
+        place = place.with(Role::Strong, padded(if stage.here { "^ here" } else { "" }));
     }
     vec![names, way, details, place]
+}
+
+/// Cells from one stage to the next. The last one needs only its own words.
+fn step(stages: &[FlowStage], width: usize) -> usize {
+    let last = stages.last().map_or(0, |stage| {
+        let here = if stage.here { "^ here".len() } else { 0 };
+        let words = text::width(stage.name).max(text::width(&stage.detail));
+        words.max(here)
+    });
+    let gaps = stages.len().saturating_sub(1).max(1);
+    (width.saturating_sub(last) / gaps).clamp(5, 20)
 }
 
 fn detail(stage: &FlowStage, room: usize) -> String {

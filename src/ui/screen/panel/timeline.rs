@@ -20,6 +20,9 @@ struct Event {
     more: String,
 }
 
+/// Names of jobs may be longer; what came of them must still be on screen.
+const LONGEST_NAME: usize = 22;
+
 /// One line per event.
 pub fn lines(scene: &Scene<'_>) -> Vec<Line> {
     let mut events = events(scene);
@@ -29,12 +32,17 @@ pub fn lines(scene: &Scene<'_>) -> Vec<Line> {
             "nothing has happened yet that a backend tells about",
         )];
     }
+    let names = events.iter().map(|event| text::width(&event.what));
+    let column = names.max().unwrap_or(0).clamp(9, LONGEST_NAME);
     events
         .iter()
         .map(|event| {
             Line::dim(format!("{:<11} ", text::stamp(event.at, scene.now)))
                 .sign(event.sign)
-                .with(Role::Strong, format!(" {:<12}", event.what))
+                .with(
+                    Role::Strong,
+                    format!(" {}", text::left(&event.what, column)),
+                )
                 .text(format!(" {}", event.more))
         })
         .collect()

@@ -5,7 +5,6 @@ use crate::{
     engine::world::World,
     ui::{
         command::Command,
-        keymap,
         screen::{self, Screen},
         sign::Sign,
         state::{Effect, Overlay, Page, UiState, View},
@@ -30,11 +29,7 @@ pub(super) fn open(state: &mut UiState, world: &World, now: Timestamp, out: &mut
             state.overlay = Some(Overlay::Page(Page::Raw, 0));
         }
         Screen::Help => {
-            let marked = state.mark().and_then(|label| {
-                keymap::BINDINGS
-                    .iter()
-                    .find(|binding| binding.label == label)
-            });
+            let marked = screen::help::marked(&scene(state, world, now));
             let Some(binding) = marked else { return };
             if binding.command.acts() {
                 state.say(

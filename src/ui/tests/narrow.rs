@@ -1,0 +1,200 @@
+//! Small windows, and what would get lost in them: hidden rows, cut names,
+//! numbers whose meaning stood further right.
+
+use crate::{
+    engine::lane::Lane,
+    ui::{
+        fixture::{Cockpit, change_rollout, lane, large_world, looks, records, world},
+        state::Event,
+    },
+};
+
+fn at(service: &str, environment: &str, size: (u16, u16)) -> Cockpit {
+    Cockpit::new(world(), size).at(service, environment)
+}
+
+/// The line that says `with`.
+fn row(picture: &str, with: &str) -> String {
+    let row = picture.lines().find(|line| line.contains(with));
+    row.unwrap_or_else(|| panic!("no `{with}` in\n{picture}"))
+        .to_owned()
+}
+
+/// Where `text` begins in a line, in cells.
+fn column(line: &str, text: &str) -> usize {
+    let (before, _) = line
+        .split_once(text)
+        .unwrap_or_else(|| panic!("no `{text}` in {line}"));
+    before.chars().count()
+}
+
+/// A world in which six approvals wait.
+fn asked() -> Cockpit {
+    let mut world = world();
+    let asked = world.lanes[&lane("fraud-score", "prod-us")].clone();
+    for index in 0..5 {
+        let service = crate::domain::id::ServiceName::new(format!("asked-{index}"));
+        let row = Lane {
+            service: service.clone(),
+            ..asked.clone()
+        };
+        world.lanes.insert((service, row.environment.clone()), row);
+    }
+    world.revision += 1;
+    Cockpit::new(world, (80, 24))
+}
+
+#[test]
+fn a_queue_that_does_not_fit_says_how_much_is_hidden() {
+    let picture = asked().picture();
+    assert!(
+        row(&picture, "waits for a person 8").contains("… 4 more"),
+        "{picture}"
+    );
+}
+
+#[test]
+fn a_table_that_does_not_fit_says_which_rows_it_shows() {
+    let mut cockpit = Cockpit::new(large_world(50), (80, 24));
+    let picture = cockpit.picture();
+    assert!(picture.contains("rows 1–16 of 50"), "{picture}");
+    assert!(picture.contains("\n↓"), "{picture}");
+    assert!(!picture.contains("\n↑"), "{picture}");
+    cockpit.keys("G");
+    let picture = cockpit.picture();
+    assert!(picture.contains("rows 35–50 of 50"), "{picture}");
+    assert!(picture.contains("\n↑"), "{picture}");
+}
+
+#[test]
+fn the_legend_of_a_small_window_names_every_sign() {
+    let picture = at("recsys-ranker", "prod-eu", (80, 24)).picture();
+    for sign in [
+        "✓ pass",
+        "▲ warn",
+        "✗ fail",
+        "? missing",
+        "~ stale",
+        "E error",
+    ] {
+        assert!(row(&picture, "Acc Lat").contains(sign), "{picture}");
+    }
+}
+
+#[test]
+fn ten_stages_keep_their_names_in_eighty_columns() {
+    let mut cockpit = at("fraud-score", "prod-us", (80, 24));
+    cockpit.keys("2");
+    let picture = cockpit.picture();
+    let names = "commit  tests   train   eval    gates   build   staging approve rollout live";
+    assert!(picture.contains(names), "{picture}");
+}
+
+#[test]
+fn help_begins_with_what_acts_on_this_release() {
+    let mut cockpit = at("recsys-ranker", "prod-eu", (80, 24));
+    cockpit.keys("?");
+    let picture = cockpit.picture();
+    assert!(picture.contains("┌─ on this release"), "{picture}");
+    assert!(picture.contains("B  abort"), "{picture}");
+    cockpit.keys("⇥");
+    assert!(cockpit.picture().contains("next row"));
+}
+
+#[test]
+fn a_key_of_help_that_is_not_on_screen_cannot_be_run() {
+    let mut cockpit = at("recsys-ranker", "prod-eu", (80, 24));
+    cockpit.keys("?jjj⏎");
+    assert!(cockpit.picture().contains("┌─ on this release"));
+    cockpit.keys("⇥Gjj");
+    assert!(cockpit.picture().contains("▶"), "{}", cockpit.picture());
+}
+
+#[test]
+fn numbers_beside_each_other_say_which_is_whose_and_their_unit() {
+    let mut cockpit = at("recsys-ranker", "prod-eu", (120, 40));
+    let picture = cockpit.picture();
+    assert!(picture.contains("canary / stable"), "{picture}");
+    assert!(picture.contains("212 / 208 ms"), "{picture}");
+    change_rollout(&mut cockpit.world, "recsys-ranker", |rollout| {
+        rollout.stable_hash.clone_from(&rollout.current_hash);
+    });
+    let picture = cockpit.picture();
+    assert!(!picture.contains("canary / stable"), "{picture}");
+    assert!(!picture.contains("212 / 208"), "{picture}");
+}
+
+#[test]
+fn a_chart_of_ascii_has_three_signs_in_its_legend() {
+    let [.., (_, ascii)] = looks();
+    let mut cockpit = at("recsys-ranker", "prod-eu", (120, 40)).looking(ascii);
+    cockpit.keys("5");
+    let picture = cockpit.picture();
+    let legend = row(&picture, "limit   last");
+    assert!(
+        legend.contains("* canary") && legend.contains(". stable") && legend.contains("- limit"),
+        "{legend}"
+    );
+}
+
+#[test]
+fn whether_it_waits_for_you_is_said_only_where_it_is_known() {
+    let mut cockpit = at("recsys-ranker", "prod-eu", (120, 40));
+    let picture = cockpit.picture();
+    assert!(row(&picture, "canary 3/7").contains("person"), "{picture}");
+    cockpit.keys("/waits:you⏎");
+    let shown: Vec<&str> = cockpit
+        .state
+        .fleet
+        .order
+        .iter()
+        .map(|id| id.0.as_str())
+        .collect();
+    assert_eq!(shown, ["fraud-score"]);
+}
+
+#[test]
+fn columns_of_the_timeline_stand_under_each_other() {
+    let mut cockpit = at("recsys-ranker", "prod-eu", (120, 60));
+    cockpit.keys("2");
+    let picture = cockpit.picture();
+    let long = row(&picture, "evaluate vs champion");
+    let short = row(&picture, "build image  ");
+    assert_eq!(
+        column(&long, "succeeded"),
+        column(&short, "succeeded"),
+        "{picture}"
+    );
+}
+
+#[test]
+fn the_audit_of_a_small_window_keeps_environment_and_reason() {
+    let mut cockpit = at("recsys-ranker", "prod-eu", (80, 24));
+    cockpit.keys("6");
+    let mut lines = records();
+    lines[1].step = Some(1);
+    lines[1].steps = Some(3);
+    cockpit.tell(Event::Ledger(Ok(lines)));
+    let picture = cockpit.picture();
+    assert!(picture.contains("recsys-ranker prod-eu"), "{picture}");
+    assert!(picture.contains("REASON"), "{picture}");
+    assert!(picture.contains("2/3 hold"), "a step is no plan: {picture}");
+}
+
+#[test]
+fn while_a_filter_is_typed_no_key_is_promised_that_is_text() {
+    let mut cockpit = at("recsys-ranker", "prod-eu", (80, 24));
+    cockpit.keys("/rec");
+    let picture = cockpit.picture();
+    assert!(!row(&picture, "as before").contains("help"), "{picture}");
+}
+
+#[test]
+fn a_wide_but_low_window_says_why_and_what_acts() {
+    let picture = at("recsys-ranker", "prod-eu", (200, 12)).picture();
+    assert!(picture.contains("fairness 0.071 > 0.05"), "{picture}");
+    assert!(picture.contains("B R from 44×14 on"), "{picture}");
+    let picture = at("ads-ctr", "prod-us", (200, 16)).picture();
+    assert!(picture.contains("H hold"), "{picture}");
+    assert!(picture.contains("B abort"), "{picture}");
+}
