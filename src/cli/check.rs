@@ -13,8 +13,8 @@ use crate::{
         output::Out,
         session::{self, Session},
     },
-    domain::{Timestamp, rollout::short_duration, verdict::Decision},
-    engine::world::{LaneId, World},
+    domain::{Timestamp, id::BackendId, rollout::short_duration, verdict::Decision},
+    engine::world::{LaneId, Liveness, World},
     report::{self, SCHEMA, words},
 };
 
@@ -44,7 +44,19 @@ pub(super) async fn check(
         wait_for_decision(session, &lanes, args.timeout.map(|most| started + most)).await;
     }
     let (world, now) = (session.handle.world(), session.handle.now());
-    let answers: Vec<Answer<'_>> = lanes.iter().map(|lane| answer(&world, lane)).collect();
+    let unread = |lane: &LaneId| {
+        let backends = session.backends_of(std::slice::from_ref(lane));
+        !backends.is_empty() && !backends.iter().any(|backend| has_answered(&world, backend))
+    };
+    let answers: Vec<Answer<'_>> = lanes
+        .iter()
+        .map(|lane| {
+            let answer = answer(&world, lane);
+            // Nothing was read: that is nothing about the release.
+            let unread = answer.decision.is_none() && unread(lane);
+            Answer { unread, ..answer }
+        })
+        .collect();
     let exit = answers
         .iter()
         .fold(Exit::Ok, |worst, answer| worst.worse(answer.exit));
@@ -62,7 +74,19 @@ pub(super) async fn check(
     for answer in &answers {
         print(answer, &world, now, out);
     }
+    for backend in &backends {
+        let liveness = world.liveness(backend, now);
+        if liveness != Liveness::Live {
+            let words = words::backend(liveness, world.backends.get(backend), now);
+            out.remark(format!("backend {backend} is {words}"));
+        }
+    }
     Ok(exit)
+}
+
+fn has_answered(world: &World, backend: &BackendId) -> bool {
+    let state = world.backends.get(backend);
+    state.is_some_and(|state| state.answered_at.is_some())
 }
 
 /// Waits until no lane says HOLD any more, or until `until`.
@@ -86,6 +110,8 @@ struct Answer<'a> {
     lane: &'a LaneId,
     decision: Option<&'a Decision>,
     exit: Exit,
+    /// Whether no backend has answered at all.
+    unread: bool,
 }
 
 fn answer<'a>(world: &'a World, lane: &'a LaneId) -> Answer<'a> {
@@ -96,6 +122,7 @@ fn answer<'a>(world: &'a World, lane: &'a LaneId) -> Answer<'a> {
     Answer {
         lane,
         decision,
+        unread: false,
         exit: decision.map_or(Exit::NotProven, |decision| Exit::from(decision.word)),
     }
 }
@@ -115,17 +142,27 @@ fn json_of(answer: &Answer<'_>, world: &World) -> Value {
         members.insert("code".to_owned(), answer.exit.code().into());
         members.insert("word".to_owned(), answer.exit.word().into());
         if answer.decision.is_none() {
-            members.insert("error".to_owned(), "no release found".into());
+            members.insert("error".to_owned(), nothing_found(answer).into());
         }
     }
     value
+}
+
+/// Why there is no decision.
+fn nothing_found(answer: &Answer<'_>) -> &'static str {
+    if answer.unread {
+        "no backend has answered"
+    } else {
+        "no release found"
+    }
 }
 
 fn print(answer: &Answer<'_>, world: &World, now: Timestamp, out: &mut Out) {
     let (service, environment) = answer.lane;
     let Some((row, decision)) = world.lanes.get(answer.lane).zip(answer.decision) else {
         out.line(format!(
-            "{service} in {environment}: no release found, so nothing is proven"
+            "{service} in {environment}: {}, so nothing is proven",
+            nothing_found(answer)
         ));
         return;
     };

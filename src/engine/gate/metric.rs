@@ -387,6 +387,9 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
         Ok(producer) => producer,
         Err(instead) => return instead,
     };
+    if let Some(why) = taken_back(view) {
+        return Gathered::NotAsked(why);
+    }
     // Once a release is live there is no canary: users see the stable arm.
     let arm = if view.lane.place == Place::Live && spec.stable.is_some() {
         Arm::Stable
@@ -467,6 +470,15 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
         url: None,
     };
     Gathered::Found(Box::new(evidence))
+}
+
+/// Why nothing can be measured of an aborted canary: nobody is on it, as before
+/// it began, and a retry is what would change that.
+fn taken_back(view: &View<'_>) -> Option<Clean> {
+    let rollout = view.world.rollouts.get(&view.place.target)?;
+    let nobody = rollout.weight_actual.get() == 0;
+    (view.lane.place == Place::Aborted && nobody)
+        .then(|| "aborted: no traffic is on it, asked again after a retry".into())
 }
 
 /// A number of the canary is asked for by where the rollout stands.

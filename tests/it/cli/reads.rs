@@ -123,7 +123,15 @@ fn a_world_that_is_gone_is_5_to_look_at_and_3_to_judge() {
     demo.run(&["status", "--timeout", "5s"])
         .expect(5)
         .says("not reached");
-    demo.run(&["check", "--timeout", "5s"]).expect(3);
+    // The judgement names who is silent, and blames no release for it.
+    let judged = demo
+        .run(&["check", "--timeout", "5s"])
+        .expect(3)
+        .says("no backend has answered, so nothing is proven");
+    for backend in ["gh", "mlflow", "prod", "prom"] {
+        let said = format!("backend {backend} is silent");
+        assert!(judged.err.contains(&said), "{judged:#?}");
+    }
     demo.run(&["doctor"]).expect(5);
     demo.run(&[
         "hold",

@@ -11,7 +11,10 @@ use gonogo::{
             BaselineSource, Better, Binding, Change, GateRule, GateSource, Limit, OnMissing,
             RolloutQuestion, Versus,
         },
-        rollout::{Analysis, AnalysisMetric, AnalysisPhase, MeasurementCounts, RolloutPhase},
+        quantity::Weight,
+        rollout::{
+            Analysis, AnalysisMetric, AnalysisPhase, MeasurementCounts, Rollout, RolloutPhase,
+        },
         verdict::{Finding, Verdict, Word},
     },
     engine::world::World,
@@ -292,6 +295,35 @@ fn a_canary_metric_is_not_asked_before_the_canary() {
         Word::NoGo,
         "nothing else was asked, so nothing was proven"
     );
+}
+
+#[test]
+fn an_aborted_canary_is_not_measured_once_nobody_is_on_it() {
+    let aborted = |percent: u8, p95: f64| {
+        let told = [
+            runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
+            rollout(
+                100,
+                Rollout {
+                    aborted: Some(Some(at(90))),
+                    phase: RolloutPhase::Degraded,
+                    pause: None,
+                    weight_wanted: Weight::ZERO,
+                    weight_actual: Weight::percent(percent),
+                    ..canary("r/ranker:1111111", "r/ranker:9f3c2ab")
+                },
+            ),
+            answer(
+                "prom",
+                METRIC,
+                100,
+                vec![Fact::Measure(measure(Arm::Canary, Sample::Value(p95), 100))],
+            ),
+        ];
+        only(&world(catalog(vec![latency_gate(250.0)]), &told, 101)).verdict
+    };
+    assert_eq!(aborted(0, 300.0), Verdict::NotApplicable);
+    assert_eq!(aborted(10, 300.0), Verdict::Fail);
 }
 
 #[test]
