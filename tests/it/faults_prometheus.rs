@@ -11,7 +11,7 @@ use gonogo::{
 };
 
 use crate::support::{
-    backend::{build, feed, fixture_json, look},
+    backend::{build, evaluated, feed, fixture_json, look},
     release::{catalog, metric},
     script::{Reply, Script, Seen},
     setup::setup,
@@ -30,14 +30,12 @@ fn backend(url: &str) -> gonogo::backend::Backend {
 }
 
 fn well(seen: &Seen) -> Reply {
-    Reply::json(
-        200,
-        &fixture_json(match seen.path() {
-            "/api/v1/status/buildinfo" => "prometheus/buildinfo.json",
-            "/api/v1/query" => "prometheus/query_scalar.json",
-            _ => "prometheus/query_range.json",
-        }),
-    )
+    let answer = match seen.path() {
+        "/api/v1/status/buildinfo" => fixture_json("prometheus/buildinfo.json"),
+        "/api/v1/query" => evaluated(fixture_json("prometheus/query_scalar.json"), seen, 0.0),
+        _ => fixture_json("prometheus/query_range.json"),
+    };
+    Reply::json(200, &answer)
 }
 
 /// Looks while queries fail this way (and everything else, if so), then again

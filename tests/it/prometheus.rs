@@ -1,13 +1,12 @@
 //! The Prometheus adapter against captured answers of the real server.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use gonogo::{
-    backend::{Backend, CheckResult, ErrorKind, Focus, Setup},
+    backend::{Backend, BackendError, CheckResult, ErrorKind, Focus, Setup},
     domain::{
         catalog::{Aggregate, MetricSpec},
         measure::{Arm, Measure, Sample, Series},
@@ -17,25 +16,15 @@ use gonogo::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    backend::{Told, build, example, feed, fixture, fixture_json, look, look_with},
+    backend::{Told, build, evaluated, example, feed, fixture, fixture_json, look, look_with},
     release::{catalog, metric, target},
     script::{Reply, Script, Seen},
     setup::{setup, start},
 };
 
-/// The parameters of a request, from its address or its form.
-fn parameters(seen: &Seen) -> BTreeMap<String, String> {
-    let query = seen.target.split_once('?').map(|(_, query)| query);
-    let raw = match query {
-        Some(query) => query.as_bytes().to_vec(),
-        None => seen.body.clone(),
-    };
-    url::form_urlencoded::parse(&raw).into_owned().collect()
-}
-
 /// Answers the query `NAME` with what was captured as `query_NAME`.
 fn captured(seen: &Seen) -> Reply {
-    let query = parameters(seen).remove("query").unwrap_or_default();
+    let query = seen.parameters().remove("query").unwrap_or_default();
     match seen.path() {
         "/-/ready" => Reply::text(200, "text/plain", &fixture("prometheus/ready.txt")),
         "/api/v1/status/buildinfo" => Reply::json(200, &fixture_json("prometheus/buildinfo.json")),
@@ -48,14 +37,12 @@ fn captured(seen: &Seen) -> Reply {
                 "warned" => {
                     let mut answer = fixture_json("prometheus/query_scalar.json");
                     answer["warnings"] = json!(["store b\u{1b}[31m is gone", "and c"]);
-                    return Reply::json(200, &answer);
+                    return Reply::json(200, &evaluated(answer, seen, 0.0));
                 }
                 _ => 200,
             };
-            Reply::json(
-                status,
-                &fixture_json(&format!("prometheus/query_{query}.json")),
-            )
+            let answer = fixture_json(&format!("prometheus/query_{query}.json"));
+            Reply::json(status, &evaluated(answer, seen, 0.0))
         }
         _ => Reply::text(
             404,
@@ -167,7 +154,7 @@ async fn both_arms_and_the_traffic_are_asked_at_the_same_instant() {
         .seen()
         .iter()
         .filter(|seen| seen.path() == "/api/v1/query")
-        .map(|seen| parameters(seen)["time"].clone())
+        .map(|seen| seen.parameters()["time"].clone())
         .collect();
     assert_eq!(times.len(), 3);
     assert!(times.iter().all(|time| *time == times[0]), "{times:?}");
@@ -226,7 +213,7 @@ async fn a_chart_has_its_own_scope_and_a_point_for_every_step() {
 
     let asked = server.seen();
     let range = asked.iter().find(|seen| seen.path().ends_with("range"));
-    let range = parameters(range.unwrap());
+    let range = range.unwrap().parameters();
     assert_eq!(range["step"], "8", "half an hour in at most 240 points");
     // 12:00:00 on 10 March 2026 is 1773144000, a multiple of 8.
     assert_eq!(range["end"], "1773144000.000");
@@ -278,7 +265,10 @@ async fn numbers_keep_their_pace_and_charts_follow_the_eyes() {
 async fn a_long_query_goes_out_as_a_form() {
     let server = Script::start(|seen| match seen.path() {
         "/api/v1/status/buildinfo" => Reply::json(200, &fixture_json("prometheus/buildinfo.json")),
-        "/api/v1/query" => Reply::json(200, &fixture_json("prometheus/query_scalar.json")),
+        "/api/v1/query" => {
+            let answer = fixture_json("prometheus/query_scalar.json");
+            Reply::json(200, &evaluated(answer, seen, 0.0))
+        }
         _ => Reply::json(200, &fixture_json("prometheus/query_range.json")),
     })
     .await;
@@ -292,7 +282,7 @@ async fn a_long_query_goes_out_as_a_form() {
     look(&mut *poll).await.unwrap();
     let posts = server.mutations();
     assert_eq!(posts.len(), 2);
-    assert!(posts.iter().all(|seen| parameters(seen)["query"] == long));
+    assert!(posts.iter().all(|seen| seen.parameters()["query"] == long));
     assert_eq!(
         posts[0].header("content-type"),
         Some("application/x-www-form-urlencoded")
@@ -311,7 +301,7 @@ async fn a_server_whose_clock_is_wrong_is_asked_by_its_own_clock() {
     let told = look(&mut *poll).await.unwrap();
     let asked = server.seen();
     let query = asked.iter().find(|seen| seen.path() == "/api/v1/query");
-    let time: f64 = parameters(query.unwrap())["time"].parse().unwrap();
+    let time: f64 = query.unwrap().parameters()["time"].parse().unwrap();
     // 12:00:00 is 1773144000.
     assert!((time - 1_773_143_400.0).abs() < 2.0, "{time}");
     let at = measures(&told)[0].at;
@@ -328,7 +318,7 @@ async fn values_are_as_old_as_the_newest_sample_where_that_can_be_learnt() {
     let stamp = Arc::new(Mutex::new(json!([1_773_143_999.0, "1773143940.5"])));
     let newest = stamp.clone();
     let server = Script::start(move |seen| {
-        if parameters(seen).get("query").map(String::as_str) == Some("max(timestamp(up))") {
+        if seen.parameters().get("query").map(String::as_str) == Some("max(timestamp(up))") {
             let data: Value = newest.lock().unwrap().clone();
             return Reply::json(
                 200,
@@ -344,6 +334,19 @@ async fn values_are_as_old_as_the_newest_sample_where_that_can_be_learnt() {
     let told = look(&mut *poll).await.unwrap();
     let at = measures(&told)[0].at;
     assert_eq!(at.timestamp_millis(), 1_773_143_940_500, "one minute ago");
+
+    *stamp.lock().unwrap() = json!([1_773_143_999.0, "1773151200"]);
+    let refresh = Focus {
+        refresh: 2,
+        ..Focus::default()
+    };
+    let error = look_with(&mut *poll, &refresh)
+        .await
+        .expect_err("two hours ahead");
+    assert!(
+        error.message.contains("the newest sample is stamped"),
+        "{error}"
+    );
 
     *stamp.lock().unwrap() = json!([1_773_143_999.0, "NaN"]);
     let refresh = Focus {
@@ -362,6 +365,53 @@ async fn values_are_as_old_as_the_newest_sample_where_that_can_be_learnt() {
         panic!("a service that does not exist");
     };
     assert!(unknown.message().contains("expected a service: ranker"));
+}
+
+/// One metric of a server whose samples are stamped `offset` seconds after the
+/// time asked for.
+async fn stamped(name: &'static str, offset: f64) -> Result<Told, BackendError> {
+    let server = Script::start(move |seen| match seen.path() {
+        "/api/v1/query" => {
+            let answer = fixture_json(&format!("prometheus/query_{name}.json"));
+            Reply::json(200, &evaluated(answer, seen, offset))
+        }
+        _ => captured(seen),
+    })
+    .await;
+    let setup = setup(catalog(vec![metric(name)]), &[]);
+    let mut poll = feed(backend(&server.url(), &setup, ""), "metrics");
+    look(&mut *poll).await
+}
+
+#[tokio::test]
+async fn a_value_is_as_old_as_its_own_stamp() {
+    // What a cache in front of the server kept for two hours; one series, a
+    // scalar, and two series of which there is no single value.
+    for name in ["absent", "scalar", "p95"] {
+        let told = stamped(name, -7_200.0).await.unwrap();
+        let age = start() - measures(&told)[0].at;
+        assert!(
+            (7_198..=7_200).contains(&age.num_seconds()),
+            "{name}: {age}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_value_with_a_stamp_of_the_future_is_no_value() {
+    for name in ["absent", "scalar"] {
+        let error = stamped(name, 7_200.5).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Malformed);
+        assert!(
+            error.message.contains("a sample is stamped 7200 s ahead"),
+            "{error}"
+        );
+        // A clock that goes a little fast is none of our business.
+        let told = stamped(name, 5.0).await.unwrap();
+        assert!((measures(&told)[0].at - start()).num_seconds() < 2);
+    }
+    let absurd = stamped("scalar", 1e300).await.unwrap_err();
+    assert!(absurd.message.contains("which is no time"), "{absurd}");
 }
 
 #[tokio::test]

@@ -28,6 +28,13 @@ use crate::{
 /// The most points of a chart; no terminal is wider.
 const POINTS: u64 = 240;
 
+/// A sample stamped later than it was asked for by more than this is from no
+/// clock that can be trusted. A server that stamps by its own clock, after a
+/// slow request, stays below.
+const AHEAD: TimeDelta = TimeDelta::seconds(30);
+/// Stamps that differ by less are the same: they are rounded on the way.
+const SAME: TimeDelta = TimeDelta::seconds(1);
+
 /// The instant at which everything of one look is evaluated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Instant {
@@ -65,14 +72,14 @@ pub(super) async fn measures(
     newest: Option<Timestamp>,
 ) -> Result<Vec<Measure>, BackendError> {
     let asked = queries(spec).map(|(arm, query)| async move {
-        let sample = instant(api, spec, query, at)
+        let (sample, made_at) = instant(api, spec, query, at)
             .await
             .map_err(|error| name_arm(&error, arm))?;
         Ok(Measure {
             metric: spec.id.clone(),
             arm,
             sample,
-            at: newest.map_or(at.ours, |newest| newest.min(at.ours)),
+            at: newest.map_or(made_at, |newest| newest.min(made_at)),
             query: query.clone(),
             backend: spec.backend.clone(),
         })
@@ -80,20 +87,23 @@ pub(super) async fn measures(
     join_all(asked).await.into_iter().collect()
 }
 
-/// What one query comes to at one instant.
+/// What one query comes to at one instant, and the stamp it bears, by our
+/// clock: what a cache answers is as old as it was when it was put there.
 ///
 /// # Errors
 ///
-/// It failed, or was answered in part only.
+/// It failed, was answered in part only, or is stamped with a time to come.
 pub(super) async fn instant(
     api: &Api,
     spec: &MetricSpec,
     query: &str,
     at: Instant,
-) -> Result<Sample, BackendError> {
+) -> Result<(Sample, Timestamp), BackendError> {
     let (data, warnings) = api.query(query, at.theirs).await?;
     whole(&warnings)?;
-    map::sample(data, spec.aggregate).map_err(|error| unreadable("query", &error))
+    let stamps = map::stamps(&data);
+    let sample = map::sample(data, spec.aggregate).map_err(|error| unreadable("query", &error))?;
+    Ok((sample, made_at(api, &stamps, at)?))
 }
 
 /// A federated server that lost a store answers with what is left.
@@ -109,11 +119,44 @@ fn whole(warnings: &[Clean]) -> Result<(), BackendError> {
     })
 }
 
+/// The oldest of these stamps by our clock; the instant asked for where it is
+/// that, or nothing is stamped.
+fn made_at(api: &Api, stamps: &[f64], at: Instant) -> Result<Timestamp, BackendError> {
+    let mut oldest = at.theirs;
+    for seconds in stamps {
+        let stamp = map::instant(*seconds).ok_or_else(|| {
+            let words = format!("a sample is stamped {seconds}, which is no time");
+            BackendError::new(ErrorKind::Malformed, Clean::line(&words))
+        })?;
+        not_ahead(stamp, at, "a sample")?;
+        oldest = oldest.min(stamp);
+    }
+    Ok(if at.theirs - oldest < SAME {
+        at.ours
+    } else {
+        api.our_time(oldest)
+    })
+}
+
+/// Refuses a stamp of `what` that is later than what was asked for.
+fn not_ahead(stamp: Timestamp, at: Instant, what: &str) -> Result<(), BackendError> {
+    let ahead = stamp - at.theirs;
+    if ahead <= AHEAD {
+        return Ok(());
+    }
+    let words = format!(
+        "{what} is stamped {} s ahead of the time it was asked for",
+        ahead.num_seconds()
+    );
+    Err(BackendError::new(ErrorKind::Malformed, Clean::line(&words)))
+}
+
 /// The stamp of the newest sample, by our clock.
 ///
 /// # Errors
 ///
-/// The query failed, or does not come to one number of Unix seconds.
+/// The query failed, does not come to one number of Unix seconds, or names a
+/// time to come.
 pub(super) async fn newest_sample(
     api: &Api,
     query: &str,
@@ -125,7 +168,7 @@ pub(super) async fn newest_sample(
         Ok(Sample::Value(seconds)) => map::instant(*seconds),
         _ => None,
     };
-    stamp.map(|stamp| api.our_time(stamp)).ok_or_else(|| {
+    let stamp = stamp.ok_or_else(|| {
         let came = sample.map_or_else(|error| error.to_string(), |sample| map::describe(&sample));
         BackendError::new(
             ErrorKind::Malformed,
@@ -133,7 +176,9 @@ pub(super) async fn newest_sample(
                 "the `fresh` query names no instant: it came to {came}"
             )),
         )
-    })
+    })?;
+    not_ahead(stamp, at, "the newest sample")?;
+    Ok(api.our_time(stamp))
 }
 
 /// The charts of a metric: the canary and the stable revision over one window.

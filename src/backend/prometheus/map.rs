@@ -36,6 +36,22 @@ pub(super) fn sample(
     })
 }
 
+/// The stamps of an instant query's samples, in Unix seconds as written.
+pub(super) fn stamps(data: &wire::QueryData) -> Vec<f64> {
+    let points: Vec<&Value> = match (data.result_type.as_str(), &data.result) {
+        ("vector", Value::Array(series)) => {
+            let points = series.iter().filter_map(|one| one.get("value"));
+            points.collect()
+        }
+        ("scalar", point) => vec![point],
+        _ => Vec::new(),
+    };
+    let stamps = points
+        .into_iter()
+        .filter_map(|point| point.get(0)?.as_f64());
+    stamps.collect()
+}
+
 /// What a query came to, in words.
 pub(super) fn describe(sample: &Sample) -> String {
     match sample {

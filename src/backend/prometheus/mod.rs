@@ -5,8 +5,9 @@
 //! their meaning come from the configuration; nothing is judged here. Alerts
 //! and rules are not read.
 //!
-//! An instant query is stamped with the moment of its evaluation, not of the
-//! samples behind it: a server that stopped collecting answers with old values
+//! A value is as old as its stamp says, and one stamped with a time to come is
+//! refused. An instant query is stamped with the moment of its evaluation, not of
+//! the samples behind it: a server that stopped collecting answers with old values
 //! for up to five minutes. Where that matters, `fresh` names a query per
 //! service that comes to the stamp of the newest sample in Unix seconds, such
 //! as `max(timestamp(up{job="ranker"}))`; every value of that service is then

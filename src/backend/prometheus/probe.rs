@@ -93,7 +93,7 @@ impl PrometheusProbe {
             arm.name()
         );
         let sample = match ask::instant(&self.api, spec, query, at).await {
-            Ok(sample) => sample,
+            Ok((sample, _)) => sample,
             Err(error) => return Check::failed(&what, &error),
         };
         let remedy = match &sample {

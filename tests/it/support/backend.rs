@@ -9,6 +9,8 @@ use gonogo::{
 };
 use serde_json::Value;
 
+use crate::support::script::Seen;
+
 /// A backend named after its kind, from a section written as an inline table.
 pub(crate) fn build(kind: &str, section: &str, setup: &Setup) -> Result<Backend, toml::de::Error> {
     let factory = REGISTRY
@@ -48,6 +50,24 @@ pub(crate) fn feed(backend: Backend, part: &str) -> Box<dyn Poll> {
     });
     let mut polls = polls.filter(|poll| poll.scope().part == *part);
     polls.next().unwrap()
+}
+
+/// A captured answer of Prometheus as if it had been evaluated `offset` seconds
+/// after the instant asked for.
+pub(crate) fn evaluated(mut answer: Value, seen: &Seen, offset: f64) -> Value {
+    let time = seen.parameters()["time"].parse::<f64>().unwrap() + offset;
+    let is_vector = answer["data"]["resultType"] == "vector";
+    let Some(result) = answer.pointer_mut("/data/result") else {
+        return answer;
+    };
+    if is_vector {
+        for point in result.as_array_mut().unwrap() {
+            point["value"][0] = time.into();
+        }
+    } else if result[1].is_string() {
+        result[0] = time.into();
+    }
+    answer
 }
 
 /// What one look brought.

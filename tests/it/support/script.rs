@@ -5,6 +5,7 @@
 //! is what HTTP libraries prevent.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -33,6 +34,13 @@ impl Seen {
     /// The path without query.
     pub(crate) fn path(&self) -> &str {
         self.target.split('?').next().unwrap()
+    }
+
+    /// The parameters, from the address or from a form.
+    pub(crate) fn parameters(&self) -> BTreeMap<String, String> {
+        let query = self.target.split_once('?').map(|(_, query)| query);
+        let raw = query.map_or(&*self.body, str::as_bytes);
+        url::form_urlencoded::parse(raw).into_owned().collect()
     }
 
     /// A header.
