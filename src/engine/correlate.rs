@@ -168,6 +168,19 @@ impl Group {
         }
     }
 
+    /// An image that is a release of its own.
+    fn of_image(image: ImageRef, commit: Link<Commit>, version: Link<Version>) -> Self {
+        Self {
+            anchors: vec![Anchor::Image(image.clone())],
+            commit,
+            version,
+            image: Link::Found {
+                value: image,
+                rule: Rule::Anchor,
+            },
+        }
+    }
+
     fn add_version(&mut self, version: Version, rule: Rule) {
         self.anchors.push(Anchor::Version(version));
         self.version = add(
@@ -259,6 +272,10 @@ fn group(parts: &Parts<'_>, service: &ServiceSpec) -> Vec<Group> {
             continue;
         }
         let by_version = links::image_to_version(image, hints, &parts.versions);
+        if let Some(commit) = torn(image, &by_version, &home) {
+            loose.push(Group::of_image(image.clone(), commit, Link::Unlinked));
+            continue;
+        }
         if let Link::Found {
             value: version,
             rule,
@@ -275,18 +292,28 @@ fn group(parts: &Parts<'_>, service: &ServiceSpec) -> Vec<Group> {
                 continue;
             }
         }
-        loose.push(Group {
-            commit: link,
-            version: match by_version {
-                Link::Ambiguous { rivals, rule } => Link::Ambiguous { rivals, rule },
-                Link::Found { .. } | Link::Unlinked => Link::Unlinked,
-            },
-            image: Link::Found {
-                value: image.clone(),
-                rule: Rule::Anchor,
-            },
-            anchors: vec![Anchor::Image(image.clone())],
-        });
+        let version = match by_version {
+            Link::Ambiguous { rivals, rule } => Link::Ambiguous { rivals, rule },
+            Link::Found { .. } | Link::Unlinked => Link::Unlinked,
+        };
+        loose.push(Group::of_image(image.clone(), link, version));
     }
     groups.into_values().chain(loose).collect()
+}
+
+/// What is known of the commit of an image whose tag contradicts the version
+/// its rollout is annotated with; `None` where it does not.
+fn torn(
+    image: &ImageRef,
+    by_version: &Link<Version>,
+    home: &BTreeMap<Version, Link<Commit>>,
+) -> Option<Link<Commit>> {
+    let Link::Found {
+        value,
+        rule: Rule::Annotation,
+    } = by_version
+    else {
+        return None;
+    };
+    links::torn(image, home.get(value)?.value()?)
 }

@@ -159,6 +159,11 @@ pub(super) fn image_to_commit(
     }
     if let Some(text) = &hints.commit {
         let link = resolve(text, commits, Rule::Annotation);
+        if let Link::Found { value, .. } = &link
+            && let Some(torn) = torn(image, value)
+        {
+            return torn;
+        }
         if link != Link::Unlinked {
             return link;
         }
@@ -170,6 +175,37 @@ pub(super) fn image_to_commit(
         .map_or(Link::Unlinked, |text| {
             resolve(text, commits, Rule::ImageTag)
         })
+}
+
+/// What is known of the commit of an image whose own tag names another commit
+/// than an annotation led to; `None` while the two agree.
+///
+/// Who changes an image by hand leaves the annotations of the one before it:
+/// the evidence for that one must not become this one's.
+pub(super) fn torn(image: &ImageRef, annotated: &Commit) -> Option<Link<Commit>> {
+    let claimed = image.tag.as_deref().and_then(claimed_commit)?;
+    let claimed = claimed.to_ascii_lowercase();
+    if annotated.as_str().starts_with(&claimed) {
+        return None;
+    }
+    Some(match Commit::parse(&claimed) {
+        Some(commit) => Link::Ambiguous {
+            rivals: vec![commit, annotated.clone()],
+            rule: Rule::ImageTag,
+        },
+        // Nobody can tell the whole of it.
+        None => Link::Unlinked,
+    })
+}
+
+/// The commit a tag names beyond doubt, known to anybody or not. A number is
+/// none (a date, a build) and a word is none (`defaced`), unless it is as long
+/// as a whole commit.
+fn claimed_commit(tag: &str) -> Option<&str> {
+    let text = commit_in_tag(tag)?;
+    let mixed = text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    (mixed || text.len() == 40).then_some(text)
 }
 
 /// The commit a tag is or ends in: `9f3c2ab`, `main-9f3c2ab`, `sha-9f3c2ab…`.

@@ -17,6 +17,7 @@ use crate::{
     engine::{
         gate::{View, windows::Measured},
         lane::Place,
+        release::Link,
         standing::{self, Asks, Standing, standing},
     },
 };
@@ -262,7 +263,10 @@ pub fn admit(
                     early(Verdict::Error, why, Some(backend))
                 }
                 Standing::Awaited { why, backend } => early(Verdict::Pending, why, Some(backend)),
-                Standing::Answered { .. } => early(verdict, why, backend),
+                Standing::Answered { .. } => match torn_subject(rule, view) {
+                    Some(torn) => early(Verdict::Stale, torn, backend),
+                    None => early(verdict, why, backend),
+                },
             };
         }
         Gathered::Found(evidence) => *evidence,
@@ -382,6 +386,30 @@ fn other_subject(rule: &GateRule, evidence: &Evidence, view: &View<'_>) -> Optio
             (None, _) => Some(Clean::from(format!("the release's {what} is not known"))),
         }
     })
+}
+
+/// Names the rivals where something the rule binds to is ambiguous: evidence
+/// for one of them is none for the release.
+fn torn_subject(rule: &GateRule, view: &View<'_>) -> Option<Clean> {
+    let release = view.release;
+    rule.bind.iter().find_map(|binding| match binding {
+        Binding::Commit => rivals("commit", &release.commit, |one| {
+            brief(one.as_str()).to_owned()
+        }),
+        Binding::ModelVersion => rivals("model version", &release.version, ToString::to_string),
+        Binding::Image => rivals("image", &release.image, ToString::to_string),
+    })
+}
+
+fn rivals<T>(what: &str, link: &Link<T>, name: impl Fn(&T) -> String) -> Option<Clean> {
+    let Link::Ambiguous { rivals, .. } = link else {
+        return None;
+    };
+    let names: Vec<String> = rivals.iter().map(name).collect();
+    Some(Clean::from(format!(
+        "evidence for one {what} is not for another, and the release may be {}",
+        names.join(" or ")
+    )))
 }
 
 /// Short commit ids name the same commit when one begins with the other.

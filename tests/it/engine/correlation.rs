@@ -3,7 +3,13 @@
 use gonogo::{
     domain::{
         catalog::Mapping,
-        id::{Commit, Version},
+        id::{Commit, GateId, Version},
+        observation::{Fact, Scope},
+        pipeline::{Outcome, RunStatus},
+        policy::{Binding, GateRule, GateSource},
+        rollout::Rollout,
+        text::Clean,
+        verdict::{Verdict, Word},
     },
     engine::{
         release::{Link, Release, Rule},
@@ -12,7 +18,8 @@ use gonogo::{
 };
 
 use crate::support::build::{
-    aliases, canary, catalog, event, lane, live, registry, rollout, run, runs, version, world,
+    accuracy_gate, aliases, answer, canary, catalog, event, job, lane, live, model_run, registry,
+    rollout, run, runs, version, world,
 };
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
@@ -132,6 +139,135 @@ fn a_short_commit_that_fits_two_is_ambiguous_and_names_both() {
     let names: Vec<&str> = rivals.iter().map(Commit::as_str).collect();
     assert_eq!((names, *rule), (vec![A, A_TWIN], Rule::ImageTag));
     assert_eq!(release.run, Link::Unlinked);
+}
+
+/// A rollout of `image` whose template is annotated so.
+fn annotated(image: &str, annotation: (&str, &str)) -> Rollout {
+    let mut rollout = canary(image, "r/ranker:9f3c2ab");
+    rollout.annotations = vec![(Clean::name(annotation.0), Clean::name(annotation.1))];
+    rollout
+}
+
+/// Commit A is known as version 42 and was on its way; then the image was
+/// changed by hand and the annotation stayed.
+fn hot_fixed(image: &str, annotation: (&str, &str), gates: Vec<GateRule>) -> World {
+    let tested = run(1, A, 0);
+    world(
+        catalog(gates),
+        &[
+            runs(100, &[&tested]),
+            answer(
+                "gh",
+                &Scope::jobs(&tested.id).part,
+                100,
+                vec![Fact::Job(job(
+                    &tested,
+                    11,
+                    "tests",
+                    RunStatus::ended(Outcome::Succeeded),
+                ))],
+            ),
+            registry(
+                100,
+                aliases(&[]),
+                vec![version(42, &[("git_sha", A)])],
+                vec![model_run(42, &[("accuracy", 0.97)])],
+            ),
+            rollout(100, annotated(image, annotation)),
+        ],
+        100,
+    )
+}
+
+const STATED_VERSION: (&str, &str) = ("gonogo.dev/model-version", "42");
+const STATED_COMMIT: (&str, &str) = ("gonogo.dev/commit", A);
+
+#[test]
+fn an_annotation_left_over_from_another_image_ties_nothing() {
+    let whole = format!("r/ranker:{B}");
+    for (image, is_whole) in [(&*whole, true), ("r/ranker:main-1111111b", false)] {
+        for annotation in [STATED_VERSION, STATED_COMMIT] {
+            let world = hot_fixed(image, annotation, vec![]);
+            let lane = &world.lanes[&lane()];
+            let candidate = world.release(lane.candidate.as_ref().unwrap()).unwrap();
+            assert_ne!(candidate.id, with_commit(&world, A).id, "{image}");
+            assert_eq!(candidate.version, Link::Unlinked, "{image}");
+            assert_eq!(candidate.run, Link::Unlinked, "{image}");
+            if is_whole {
+                let rivals = [B, A].map(|sha| Commit::parse(sha).unwrap()).to_vec();
+                let rule = Rule::ImageTag;
+                assert_eq!(candidate.commit, Link::Ambiguous { rivals, rule });
+            } else {
+                assert_eq!(candidate.commit, Link::Unlinked);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_annotation_ties_where_the_tag_names_no_other_commit() {
+    for image in [
+        "r/ranker:v7",
+        "r/ranker:20260814",
+        "r/ranker:defaced",
+        "r/ranker:9f3c2ab0",
+    ] {
+        for annotation in [STATED_VERSION, STATED_COMMIT] {
+            let world = hot_fixed(image, annotation, vec![]);
+            let lane = &world.lanes[&lane()];
+            assert_eq!(
+                lane.candidate.as_ref(),
+                Some(&with_commit(&world, A).id),
+                "{image}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_hot_fixed_image_does_not_inherit_the_evidence_of_another_release() {
+    let tests = GateRule {
+        id: GateId::new("tests"),
+        source: GateSource::Pipeline("tests".into()),
+        bind: vec![Binding::Commit],
+        ..accuracy_gate(0.0)
+    };
+    let accuracy = GateRule {
+        bind: vec![Binding::ModelVersion],
+        ..accuracy_gate(0.9)
+    };
+    let gates = vec![tests, accuracy];
+    let told = |world: &World| {
+        let decision = world.decisions.values().next().unwrap();
+        let findings: Vec<(Verdict, String)> = decision
+            .findings
+            .iter()
+            .map(|finding| (finding.verdict, finding.reason.to_string()))
+            .collect();
+        (decision.word, findings)
+    };
+    // As it was meant: both gates are about what is rolled out.
+    let (word, findings) = told(&hot_fixed("r/ranker:v7", STATED_VERSION, gates.clone()));
+    assert_eq!(word, Word::Go, "{findings:?}");
+
+    let image = format!("r/ranker:{B}");
+    let (word, findings) = told(&hot_fixed(&image, STATED_VERSION, gates));
+    assert_eq!(word, Word::HoldNotProven, "{findings:?}");
+    assert!(
+        findings.contains(&(
+            Verdict::Stale,
+            "evidence for one commit is not for another, and the release may be 1111111 or 9f3c2ab"
+                .to_owned()
+        )),
+        "{findings:?}"
+    );
+    assert!(
+        findings.contains(&(
+            Verdict::Missing,
+            "no model version is linked to this release".to_owned()
+        )),
+        "{findings:?}"
+    );
 }
 
 #[test]
