@@ -3,6 +3,8 @@
 //! The number comes from a configured query (canary, else what is live) or from
 //! the training run of the candidate's model version.
 
+use std::time::Duration;
+
 use crate::{
     domain::{
         id::{MetricName, Version},
@@ -13,6 +15,7 @@ use crate::{
             BaselineSource, Better, Binding, Breaches, Change, GateRule, GateSource, Limit,
             OnMissing, Versus,
         },
+        rollout::short_duration,
         text::Clean,
         verdict::{Baseline, Verdict},
     },
@@ -390,6 +393,13 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
     if let Some(why) = taken_back(view) {
         return Gathered::NotAsked(why);
     }
+    if let Some(why) = just_took_over(view, spec.window) {
+        return Gathered::Nothing {
+            why,
+            producer: Producer::AtWork,
+            backend,
+        };
+    }
     // Once a release is live there is no canary: users see the stable arm.
     let arm = if view.lane.place == Place::Live && spec.stable.is_some() {
         Arm::Stable
@@ -479,6 +489,25 @@ fn taken_back(view: &View<'_>) -> Option<Clean> {
     let nobody = rollout.weight_actual.get() == 0;
     (view.lane.place == Place::Aborted && nobody)
         .then(|| "aborted: no traffic is on it, asked again after a retry".into())
+}
+
+/// Why what users feel says nothing about the live revision yet: it took over,
+/// as was seen here, less long ago than the queries look back.
+fn just_took_over(view: &View<'_>, window: Duration) -> Option<Clean> {
+    let target = &view.place.target;
+    let rollout = view.world.rollouts.get(target)?;
+    let [.., _, last] = view.world.held_full.get(target)?.as_slice() else {
+        return None;
+    };
+    let is_it = rollout.current_hash.as_ref() == Some(&last.hash);
+    let ago = (view.now - last.from).to_std().unwrap_or_default();
+    (view.lane.place == Place::Live && is_it && ago < window).then(|| {
+        Clean::from(format!(
+            "took over {} ago: the {} looked back on are not all its own yet",
+            short_duration(Duration::from_secs(ago.as_secs())),
+            short_duration(window)
+        ))
+    })
 }
 
 /// A number of the canary is asked for by where the rollout stands.

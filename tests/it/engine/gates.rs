@@ -22,7 +22,8 @@ use gonogo::{
 
 use crate::support::build::{
     accuracy_gate, aliases, answer, approval, at, backend, canary, catalog, job, lane,
-    latency_gate, live, measure, metric, model_run, registry, rollout, run, runs, version, world,
+    latency_gate, live, measure, metric, model_run, registry, revision, rollout, run, runs,
+    version, world,
 };
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
@@ -324,6 +325,49 @@ fn an_aborted_canary_is_not_measured_once_nobody_is_on_it() {
     };
     assert_eq!(aborted(0, 300.0), Verdict::NotApplicable);
     assert_eq!(aborted(10, 300.0), Verdict::Fail);
+}
+
+#[test]
+fn what_users_felt_before_a_revision_took_over_is_not_held_against_it() {
+    use gonogo::domain::rollout::Role;
+    let bad = Rollout {
+        current_hash: Some("new".into()),
+        stable_hash: Some("new".into()),
+        revisions: vec![revision(2, "new", "r/ranker:1111111", Role::Stable)],
+        ..live("r/ranker:1111111")
+    };
+    let back = Rollout {
+        version: Some(101),
+        revisions: vec![
+            revision(1, "old", "r/ranker:9f3c2ab", Role::Stable),
+            revision(2, "new", "r/ranker:1111111", Role::Old),
+        ],
+        ..live("r/ranker:9f3c2ab")
+    };
+    // The queries look back 60 s; the earlier revision took over at 110.
+    let judged = |now: i64| {
+        let felt = measure(Arm::Stable, Sample::Value(300.0), now - 1);
+        let told = [
+            runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
+            rollout(100, bad.clone()),
+            rollout(110, back.clone()),
+            answer("prom", METRIC, now - 1, vec![Fact::Measure(felt)]),
+        ];
+        // The revision before has a decision too, as it was then.
+        let world = world(catalog(vec![latency_gate(250.0)]), &told, now);
+        let row = &world.lanes[&lane()];
+        let decision = world.decision(row.release().unwrap(), &row.environment);
+        decision.unwrap().findings[0].clone()
+    };
+    let early = judged(130);
+    assert_eq!(
+        (early.verdict, early.reason.as_str()),
+        (
+            Verdict::Pending,
+            "took over 20s ago: the 1m looked back on are not all its own yet"
+        )
+    );
+    assert_eq!(judged(171).verdict, Verdict::Fail);
 }
 
 #[test]
