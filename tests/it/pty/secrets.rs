@@ -212,9 +212,9 @@ fn screens(demo: &Demo, variable: &(String, String), clean: &dyn Fn(&str, &str))
         ("3", "JOB"),
         ("l", "log of"),
         ("q4", "decision"),
-        ("5", "traffic"),
+        ("5", "pods"),
         ("6", "the newest "),
-        ("y", "as gonogo holds it"),
+        ("y", "as JSON"),
         ("q1d", "differs from the champion"),
         ("qi", "backends"),
         ("q?", "lower case looks"),
@@ -226,7 +226,7 @@ fn screens(demo: &Demo, variable: &(String, String), clean: &dyn Fn(&str, &str))
     }
     terminal.press("1");
     terminal.wait_for("⏎ open  ");
-    terminal.open_sheet("P");
+    terminal.open_sheet("A");
     clean("a sheet", &terminal.screen());
     terminal.write(b"\x1b");
     terminal.wait_for("⏎ open  ");
