@@ -319,6 +319,11 @@ fn before_send(plan: &PlanRecord, index: usize, world: &World, now: Timestamp) -
     {
         return Next::Stuck(Stuck::Moved(why));
     }
+    // What an earlier step set going may be through by now, which leaves nothing
+    // to ask for: a promotion would be told so.
+    if index > 0 && verify::is_so_already(world, &step.order) {
+        return Next::Record(index);
+    }
     if plan.start.brake {
         return Next::Send(index);
     }

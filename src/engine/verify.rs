@@ -168,6 +168,17 @@ pub fn shows_absence(world: &World, order: &Order) -> bool {
     }
 }
 
+/// Whether everything is on the revision a full promotion is for.
+pub fn is_so_already(world: &World, order: &Order) -> bool {
+    let Order::Rollout(order) = order else {
+        return false;
+    };
+    order.action == RolloutAction::PromoteFull
+        && world.rollouts.get(&order.target).is_some_and(|known| {
+            known.is_fully_promoted() && known.current_hash == order.seen.pod_hash
+        })
+}
+
 /// Whether the target carries what was asked for though nothing came of it yet.
 /// Proves that the request arrived, and no more.
 fn is_stored(world: &World, order: &Order) -> bool {

@@ -3,16 +3,18 @@
 use gonogo::{
     domain::{
         action::{ActionKind, Order, RolloutAction, RolloutOrder, RolloutSeen, Subject},
-        observation::Fact,
+        id::PlanId,
+        observation::{Fact, Observation, PlanEvent, PlanProgress, PlanStart},
         permit::Permit,
         rollout::{Role, Rollout, Strategy},
     },
     engine::{
         clear::{Consent, Mode, clear},
-        plan::{Ask, Verb},
+        plan::{Ask, Next, Verb, next},
         propose::propose,
         reduce::reduce,
         verify::{Effect, effect},
+        world::World,
     },
 };
 
@@ -161,4 +163,53 @@ fn users_are_brought_back_even_by_somebody_who_may_not_move_the_alias() {
     assert!(kinds.contains(&ActionKind::SetAlias), "{kinds:?}");
     let cleared = clear(&world, &plan, Mode::ReadWrite, &Consent::default(), at(101));
     assert_eq!(cleared.err(), None);
+}
+
+/// The controller went back by itself before the promotion was to be sent.
+#[test]
+fn a_promotion_that_has_nothing_left_to_do_is_not_sent() {
+    let third = Rollout {
+        current_hash: Some("second".into()),
+        stable_hash: Some("second".into()),
+        revisions: vec![
+            revision(2, "second", "r/ranker:2.0", Role::Stable),
+            revision(1, "first", "r/ranker:1.0", Role::Old),
+        ],
+        ..live("r/ranker:2.0")
+    };
+    let mut catalog = catalog(vec![accuracy_gate(0.9)]);
+    for service in catalog.services.values_mut() {
+        service.model = None;
+    }
+    let mut world = world(catalog, &[rollout(100, third.clone())], 100);
+    let plan = propose(&world, &Ask::new(Verb::RollBack, lane()), at(100)).unwrap();
+    let id = PlanId::new("p");
+    let tell = |world: &mut World, when: i64, what: PlanProgress| {
+        let event = PlanEvent {
+            plan: PlanId::new("p"),
+            at: at(when),
+            what,
+        };
+        reduce(world, &Observation::Plan(event));
+    };
+    let start = PlanStart {
+        verb: "roll back".into(),
+        service: lane().0,
+        environment: Some(lane().1),
+        release: None,
+        actor: "mk".into(),
+        subject: plan.subject.clone(),
+        brake: true,
+        orders: plan.steps.iter().map(|step| step.order.clone()).collect(),
+    };
+    tell(&mut world, 100, PlanProgress::Started(Box::new(start)));
+    tell(&mut world, 101, PlanProgress::Seen { step: 0 });
+    let back = Rollout {
+        current_hash: Some("first".into()),
+        stable_hash: Some("first".into()),
+        version: Some(150),
+        ..third
+    };
+    reduce(&mut world, &rollout(110, back));
+    assert_eq!(next(&world.plans[&id], &world, at(110)), Next::Record(1));
 }
