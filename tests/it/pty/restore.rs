@@ -125,7 +125,10 @@ fn after_a_panic_in_its_own_loop() {
         binary(),
         &["--config", config.to_str().unwrap()],
         (100, 30),
-        &[("GONOGO_PANIC_AT", "loop:the sky fell")],
+        &[
+            ("GONOGO_PANIC_AT", "loop:the sky fell"),
+            ("RUST_BACKTRACE", "0"),
+        ],
     );
     assert_eq!(terminal.exit_code(), 101);
     terminal.wait_for("the sky fell");
@@ -140,7 +143,10 @@ fn crates_trap_7_a_panic_in_a_task_ends_the_cockpit_and_is_no_success() {
         binary(),
         &["--config", config.to_str().unwrap()],
         (100, 30),
-        &[("GONOGO_PANIC_AT", "task:a task fell")],
+        &[
+            ("GONOGO_PANIC_AT", "task:a task fell"),
+            ("RUST_BACKTRACE", "0"),
+        ],
     );
     assert_eq!(terminal.exit_code(), 101);
     terminal.wait_for("a task fell");
