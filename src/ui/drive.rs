@@ -5,10 +5,9 @@
 //! thirty times a second. Once a second there is a frame for the clock; it is
 //! also how a terminal that has gone is noticed, since nothing else tells.
 
-use std::{ffi::OsString, future, io, sync::Arc, task::Poll, time::Duration};
+use std::{ffi::OsString, future, io, sync::Arc, time::Duration};
 
-use crossterm::event::{Event as TerminalEvent, EventStream};
-use futures::StreamExt;
+use crossterm::event::Event as TerminalEvent;
 use tokio::{
     sync::mpsc,
     task::spawn_blocking,
@@ -21,6 +20,7 @@ use crate::{
     engine::world::World,
     ui::{
         browser, clipboard,
+        keys::Keys,
         pace::Pace,
         screen,
         sign::Sign,
@@ -71,7 +71,7 @@ pub async fn run(handle: Handle, options: Options) -> io::Result<u8> {
         state,
         notes,
         inbox,
-        keys: Some(EventStream::new()),
+        keys: Some(Keys::read()),
         signals,
         log: None,
         browser_environment: options.browser_environment,
@@ -97,7 +97,7 @@ struct Cockpit {
     notes: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
     /// The one reader of the terminal; absent while somebody else reads it.
-    keys: Option<EventStream>,
+    keys: Option<Keys>,
     signals: Signals,
     log: Option<(JobId, mpsc::Receiver<LogChunk>)>,
     browser_environment: Vec<(OsString, OsString)>,
@@ -129,7 +129,7 @@ impl Cockpit {
             }
             let woken = self.wait(&mut seconds).await;
             self.take(woken)?;
-            self.drain().await?;
+            self.drain()?;
             if let Some(code) = self.ended {
                 return Ok(code);
             }
@@ -224,17 +224,11 @@ impl Cockpit {
     /// Takes what else is there already, so that a burst costs one frame. Keys
     /// that came in one go were typed without seeing what the first of them did;
     /// a sheet that one of them opened has had no frame yet and takes no letter.
-    async fn drain(&mut self) -> io::Result<()> {
+    fn drain(&mut self) -> io::Result<()> {
         for _ in 0..AT_ONCE {
             let Some(keys) = &mut self.keys else { break };
-            // Asked with this task's own waker: the reader behind the stream
-            // wakes whoever asked first, and nobody else.
-            let waiting = future::poll_fn(|context| match keys.poll_next_unpin(context) {
-                Poll::Ready(event) => Poll::Ready(Some(event)),
-                Poll::Pending => Poll::Ready(None),
-            });
-            let Some(event) = waiting.await else { break };
-            self.take(Woken::Terminal(event))?;
+            let Some(event) = keys.ready() else { break };
+            self.take(Woken::Terminal(Some(event)))?;
             if self.ended.is_some() {
                 return Ok(());
             }
@@ -387,7 +381,7 @@ impl Cockpit {
             self.guard.redraw()?;
         } else {
             self.guard.resume()?;
-            self.keys = Some(EventStream::new());
+            self.keys = Some(Keys::read());
         }
         self.handle.look_at(|focus| {
             focus.away = false;
@@ -408,7 +402,7 @@ fn news(chunk: LogChunk) -> LogNews {
     }
 }
 
-async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<TerminalEvent>> {
+async fn next_key(keys: &mut Option<Keys>) -> Option<io::Result<TerminalEvent>> {
     match keys {
         Some(keys) => keys.next().await,
         None => future::pending().await,

@@ -13,6 +13,7 @@ pub mod drive;
 pub mod field;
 pub mod filter;
 pub mod keymap;
+pub mod keys;
 pub mod letters;
 pub mod line;
 pub mod log;
