@@ -150,7 +150,15 @@ fn parts(cockpit: &Cockpit, happening: &Happening) -> Vec<Happening> {
                     .flat_map(|key| [Happening::Key(KeyCode::Char(key)), Happening::Wait(90)])
                     .collect()
             };
-            let mut all = typed(&name);
+            // A plan of several pages is read to its end first.
+            let page = [
+                Happening::Frame,
+                Happening::Wait(400),
+                Happening::Key(KeyCode::PageDown),
+            ];
+            let mut all: Vec<Happening> = page.iter().cycle().take(9).cloned().collect();
+            all.extend([Happening::Frame, Happening::Wait(400)]);
+            all.extend(typed(&name));
             all.push(Happening::Key(KeyCode::Tab));
             all.extend(typed(reason));
             all.push(Happening::Key(KeyCode::Enter));
@@ -281,8 +289,9 @@ const SEED: RngSeed = RngSeed::Fixed(20_260_821);
 
 #[test]
 fn nothing_is_sent_that_was_not_read_and_agreed_to() {
-    let sends = holds(Rules::default(), 256, RngSeed::Random).unwrap();
     // Each of the three ways to send was gone, or nothing was proven about it.
+    // How often is chance, so it is asked of sessions that are always the same.
+    let sends = holds(Rules::default(), 256, RngSeed::Fixed(1)).unwrap();
     assert!(
         0 < sends.holds && 0 < sends.letters && 0 < sends.bends,
         "{sends:?}"
