@@ -20,6 +20,7 @@ use crate::{
             Sheet,
             ask::decision,
             foot::{foot, turning_key},
+            head::{cramped, place, title, whose},
         },
         sign::Sign,
         text,
@@ -100,14 +101,22 @@ pub struct Body {
 
 /// What is above the foot, in pages of at most `room` lines: the plan with its
 /// requests in short, if need be without them, if need be in parts; then the
-/// requests in full.
+/// requests in full. Each of several pages says whose it is.
 pub fn body(sheet: &Sheet, scene: &Scene<'_>, width: usize, room: usize) -> Body {
     let fits = |lines: &Vec<Line>| lines.len() <= room;
     let whole = Some(summary(sheet, scene, width, true)).filter(fits);
     let whole = whole.or_else(|| Some(summary(sheet, scene, width, false)).filter(fits));
+    let whose = whose(sheet, scene, width);
+    let key = turning_key(sheet);
     let mut pages = match whole {
         Some(page) => vec![page],
-        None => paged("the plan", &in_parts(sheet, scene, width), sheet, room),
+        None => paged(
+            "the plan",
+            &in_parts(sheet, scene, width),
+            &whose,
+            key,
+            room,
+        ),
     };
     let parts = pages.len();
     let requests: Vec<Line> = sheet
@@ -116,23 +125,28 @@ pub fn body(sheet: &Sheet, scene: &Scene<'_>, width: usize, room: usize) -> Body
         .enumerate()
         .flat_map(|(index, preview)| request(index, preview, width))
         .collect();
-    pages.extend(paged("requests in full", &requests, sheet, room));
+    pages.extend(paged("requests in full", &requests, &whose, key, room));
     Body { pages, parts }
 }
 
-/// Lines broken into pages, each with a heading that says which it is.
-fn paged(what: &str, lines: &[Line], sheet: &Sheet, room: usize) -> Vec<Vec<Line>> {
-    let per_page = room.saturating_sub(1).max(1);
+/// Lines broken into pages, each headed by whose it is and which page it is.
+fn paged(
+    what: &str,
+    lines: &[Line],
+    whose: &[Line],
+    key: Option<&str>,
+    room: usize,
+) -> Vec<Vec<Line>> {
+    let per_page = room.saturating_sub(whose.len() + 1).max(1);
     let count = lines.len().div_ceil(per_page);
-    let key = turning_key(sheet);
+    let turns = key.map_or_else(String::new, |key| format!("; {key} turns"));
     lines
         .chunks(per_page)
         .enumerate()
         .map(|(index, part)| {
-            let head = format!("{what}, page {} of {count}; {key} turns", index + 1);
-            std::iter::once(Line::dim(head))
-                .chain(part.iter().cloned())
-                .collect()
+            let head = format!("{what}, page {} of {count}{turns}", index + 1);
+            let heads = whose.iter().cloned().chain([Line::dim(head)]);
+            heads.chain(part.iter().cloned()).collect()
         })
         .collect()
 }
@@ -159,39 +173,14 @@ fn request(index: usize, preview: &Preview, width: usize) -> Vec<Line> {
     lines
 }
 
-fn title(sheet: &Sheet) -> Line {
-    let verb = sheet.plan.ask.verb.word().to_uppercase();
-    let role = match sheet.plan.class {
-        Class::Brake => Role::Strong,
-        Class::Neutral => Role::Info,
-        Class::Throttle => Role::Warn,
-        Class::Bend => Role::Bad,
-    };
-    Line::new()
-        .with(role, verb)
-        .with(Role::Strong, format!("  {}", sheet.plan.ask.lane.0))
-}
-
-fn place(sheet: &Sheet, scene: &Scene<'_>) -> Line {
-    let (_, environment) = &sheet.plan.ask.lane;
-    let critical = scene
-        .world
-        .catalog
-        .environments
-        .get(environment)
-        .is_some_and(|spec| spec.critical);
-    let role = if critical { Role::Critical } else { Role::Info };
-    let line = Line::new().with(role, environment.to_string());
-    if critical {
-        line.with(Role::Critical, " critical")
-    } else {
-        line
-    }
-}
-
 /// The plan in words: what is about to happen to what, why it may, what is sent.
 fn summary(sheet: &Sheet, scene: &Scene<'_>, width: usize, requests: bool) -> Vec<Line> {
-    let mut lines = troubles(sheet, width);
+    let mut lines = if cramped(sheet, scene, width) {
+        whose(sheet, scene, width)
+    } else {
+        Vec::new()
+    };
+    lines.extend(troubles(sheet, width));
     lines.extend(about(sheet, width));
     lines.extend(judged(sheet, scene, width));
     lines.push(Line::new());
@@ -272,7 +261,7 @@ fn judged(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
             lines.push(head.with(sign.role(), format!(" {part}")));
         }
     }
-    lines.push(ages(sheet, scene.world, scene.now, column));
+    lines.extend(ages(sheet, scene.world, scene.now, (column, width)));
     lines
 }
 
@@ -346,9 +335,14 @@ fn step_lines(index: usize, step: &PlanStep, preview: Option<&Preview>, width: u
     lines
 }
 
-/// How old the word of each backend is that this depends on.
-fn ages(sheet: &Sheet, world: &World, now: Timestamp, column: usize) -> Line {
-    let mut line = Line::dim(text::left("ages", column));
+/// How old the word of each backend is that this depends on; none is cut off.
+fn ages(
+    sheet: &Sheet,
+    world: &World,
+    now: Timestamp,
+    (column, width): (usize, usize),
+) -> Vec<Line> {
+    let mut lines = vec![Line::dim(text::left("ages", column))];
     for backend in backends_of(world, &sheet.plan) {
         let liveness = world.liveness(&backend, now);
         let age = world
@@ -356,15 +350,22 @@ fn ages(sheet: &Sheet, world: &World, now: Timestamp, column: usize) -> Line {
             .get(&backend)
             .and_then(|state| state.answered_at)
             .map_or_else(|| "no answer yet".to_owned(), |at| text::ago(at, now));
-        line = line
-            .text(format!("{backend} "))
+        let mut said = Line::plain(format!("{backend} "))
             .sign(Sign::from(liveness))
-            .text(format!(" {age}  "));
+            .text(format!(" {age}"));
         if sheet.plan.class == Class::Brake && liveness != Liveness::Live {
-            line = line.with(Role::Dim, "(does not stop a brake)  ");
+            said = said.with(Role::Dim, "  (does not stop a brake)");
+        }
+        let line = lines.pop().unwrap_or_default();
+        let is_first = line.width() <= column;
+        if is_first || line.width() + 2 + said.width() <= width {
+            let gap = if is_first { "" } else { "  " };
+            lines.push(line.text(gap).join(said));
+        } else {
+            lines.extend([line, Line::plain(" ".repeat(column)).join(said)]);
         }
     }
-    line
+    lines
 }
 
 fn targets(sheet: &Sheet, width: usize) -> Vec<Line> {

@@ -7,7 +7,7 @@ use crate::{
         field::Field,
         line::Line,
         screen::{Scene, frame::prompt},
-        sheet::{Asks, Sheet, Stage, TYPED_REASON, reasons},
+        sheet::{Asks, Sheet, Stage, reasons},
         sign::Sign,
         text,
         theme::Role,
@@ -25,7 +25,7 @@ pub fn foot(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
             return lines;
         }
         Stage::Bend(_) => return bend_foot(sheet, scene, width),
-        Stage::Letter | Stage::Enter(_) => lines.extend(reason_line(sheet)),
+        Stage::Letter | Stage::Enter(_) => lines.extend(reason_line(sheet, width)),
     }
     let verb = sheet.plan.ask.verb;
     if sheet.unread() {
@@ -67,18 +67,23 @@ pub fn foot(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
     lines
 }
 
-/// The key that turns pages: in fields `d` is a letter.
-pub(super) fn turning_key(sheet: &Sheet) -> &'static str {
+/// The key that turns pages, if one does: in fields `d` is a letter, and where
+/// Enter is waited for it closes the sheet.
+pub(super) fn turning_key(sheet: &Sheet) -> Option<&'static str> {
     match sheet.stage {
-        Stage::Bend(_) => "PgDn",
-        Stage::Letter | Stage::Enter(_) | Stage::Reason(_) => "d",
+        Stage::Letter => Some("d"),
+        Stage::Enter(_) | Stage::Bend(_) => Some("PgDn"),
+        Stage::Reason(_) => None,
     }
 }
 
 /// In place of the letter while part of the plan was never on screen.
 fn unread(sheet: &Sheet) -> Line {
     Line::new()
-        .with(Role::Badge, format!(" {} ", turning_key(sheet)))
+        .with(
+            Role::Badge,
+            format!(" {} ", turning_key(sheet).unwrap_or("PgDn")),
+        )
         .with(Role::Strong, " reads on")
         .with(Role::Dim, ": what agrees comes with the plan's last page")
 }
@@ -92,7 +97,7 @@ fn does(verb: Verb) -> &'static str {
     }
 }
 
-fn reason_line(sheet: &Sheet) -> Option<Line> {
+fn reason_line(sheet: &Sheet, width: usize) -> Option<Line> {
     let verb = sheet.plan.ask.verb;
     if matches!(verb, Verb::RerunFailed | Verb::RerunAll) {
         let all = verb == Verb::RerunAll;
@@ -107,15 +112,21 @@ fn reason_line(sheet: &Sheet) -> Option<Line> {
                 .with(two, "2 all jobs"),
         );
     }
-    let mut line = Line::dim("reason    ");
-    for (index, reason) in reasons(verb)?.iter().enumerate() {
-        line = line.join(choice(index, reason, sheet.reason == index));
-    }
     let typed = sheet
         .typed_reason
         .as_deref()
         .map_or_else(|| "other…".to_owned(), |typed| text::fit(typed, 24));
-    Some(line.join(choice(TYPED_REASON, &typed, sheet.reason == TYPED_REASON)))
+    let presets = reasons(verb)?.map(str::to_owned);
+    let mut line = Line::dim("reason    ");
+    for (index, reason) in presets.iter().chain([&typed]).enumerate() {
+        let is_chosen = sheet.reason == index;
+        line = line.join(choice(index, reason, is_chosen));
+        // What goes to the ledger is on screen, if the others are not.
+        if is_chosen && width + 2 < line.width() {
+            return Some(Line::dim("reason 1–4 ").join(choice(index, reason, true)));
+        }
+    }
+    Some(line)
 }
 
 fn choice(index: usize, reason: &str, chosen: bool) -> Line {

@@ -10,6 +10,7 @@ pub mod ask;
 pub mod draw;
 pub mod follow;
 pub mod foot;
+mod head;
 mod reading;
 
 use std::time::Duration;

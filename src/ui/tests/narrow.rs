@@ -28,6 +28,14 @@ fn column(line: &str, text: &str) -> usize {
     before.chars().count()
 }
 
+/// The lines of the sheet that lies over the screen.
+fn sheet(picture: &str) -> String {
+    let lines = picture
+        .lines()
+        .filter(|line| line.starts_with(['┌', '│', '└']));
+    lines.fold(String::new(), |all, line| all + line + "\n")
+}
+
 /// A world in which six approvals wait.
 fn asked() -> Cockpit {
     let mut world = world();
@@ -197,4 +205,59 @@ fn a_wide_but_low_window_says_why_and_what_acts() {
     let picture = at("ads-ctr", "prod-us", (200, 16)).picture();
     assert!(picture.contains("H hold"), "{picture}");
     assert!(picture.contains("B abort"), "{picture}");
+}
+
+#[test]
+fn every_page_of_a_sheet_says_whose_release_it_is_and_where() {
+    for verb in ['B', 'R'] {
+        let mut cockpit = at("recsys-ranker", "prod-eu", (44, 14));
+        cockpit.press(verb);
+        cockpit.flush();
+        let pages = cockpit.state.sheet().unwrap().pages;
+        assert!(1 < pages, "{}", cockpit.picture());
+        for _ in 0..pages {
+            let sheet = sheet(&cockpit.picture());
+            assert!(sheet.contains("recsys-ranker"), "{sheet}");
+            assert!(sheet.contains("prod-eu critical  2026.08.21-3"), "{sheet}");
+            assert!(sheet.contains("press  "), "{sheet}");
+            cockpit.keys("d");
+        }
+    }
+}
+
+#[test]
+fn names_that_do_not_fit_the_frame_stand_below_it() {
+    let mut cockpit = at("recsys-ranker", "prod-eu", (44, 50));
+    cockpit.keys("B");
+    let picture = sheet(&cockpit.picture());
+    assert_eq!(cockpit.state.sheet().unwrap().pages, 1, "{picture}");
+    assert!(
+        picture.contains("prod-eu critical  2026.08.21-3"),
+        "{picture}"
+    );
+}
+
+#[test]
+fn a_sheet_says_the_chosen_reason_in_any_window() {
+    let mut cockpit = at("recsys-ranker", "prod-eu", (44, 14));
+    cockpit.keys("B");
+    for (key, reason) in [
+        ("1", "(1 metric regression)"),
+        ("2", "(2 user report)"),
+        ("3", "(3 bad data)"),
+    ] {
+        cockpit.keys(key);
+        let picture = sheet(&cockpit.picture());
+        assert!(picture.contains(reason), "{picture}");
+    }
+}
+
+#[test]
+fn a_sheet_says_how_old_the_word_of_every_backend_is() {
+    let mut cockpit = at("recsys-ranker", "prod-eu", (44, 50));
+    cockpit.keys("B");
+    let picture = sheet(&cockpit.picture());
+    for backend in ["k8s ✓ 1s", "mlflow ✓ 9s", "prom ✓ 4s", "gh ✓ 2s"] {
+        assert!(picture.contains(backend), "{picture}");
+    }
 }

@@ -60,8 +60,9 @@ impl Watcher {
             .state
             .sheet()
             .filter(|_| cockpit.state.has_sheet_room());
+        let picture = sheet.map_or_else(String::new, |_| cockpit.picture());
         if let Some(sheet) = sheet {
-            self.see(sheet, &cockpit.picture());
+            self.see(sheet, &picture);
         }
         let asking = sheet.filter(|sheet| sheet.off.is_none() && !sheet.unread());
         let Some(sheet) = asking else {
@@ -69,18 +70,7 @@ impl Watcher {
             self.typed.clear();
             return;
         };
-        // What is read must be on the picture, not only in the state.
-        let picture = cockpit.picture();
-        if matches!(sheet.stage, Stage::Letter) {
-            assert!(
-                picture.contains(&format!("press  {} ", sheet.letter)),
-                "{picture}"
-            );
-        }
-        assert!(
-            picture.contains(sheet.plan.release_label.as_str()),
-            "{picture}"
-        );
+        asks_on(sheet, &picture);
         let orders: Vec<Order> = sheet
             .plan
             .steps
@@ -240,6 +230,57 @@ impl Watcher {
         self.sends.letters += 1;
         Ok(())
     }
+}
+
+/// What is read must be on the picture, not only in the state: whose release it
+/// is, where, and the key that is waited for.
+#[track_caller]
+fn asks_on(sheet: &Sheet, picture: &str) {
+    let window = window(sheet, picture);
+    let (service, environment) = &sheet.plan.ask.lane;
+    for name in [
+        service.as_str(),
+        environment.as_str(),
+        sheet.plan.release_label.as_str(),
+    ] {
+        assert!(
+            window.contains(name),
+            "no `{name}` on the sheet of\n{picture}"
+        );
+    }
+    let key = match sheet.stage {
+        Stage::Letter => format!("press  {} ", sheet.letter),
+        Stage::Enter(_) => " Enter ".to_owned(),
+        Stage::Bend(_) => "type the release's name".to_owned(),
+        Stage::Reason(_) => "reason".to_owned(),
+    };
+    assert!(
+        window.contains(&key),
+        "no `{key}` on the sheet of\n{picture}"
+    );
+}
+
+/// The sheet's own part of a picture, without what shows beside it.
+fn window(sheet: &Sheet, picture: &str) -> String {
+    let corner = format!("┌─ {}", sheet.plan.ask.verb.word().to_uppercase());
+    let at = |line: &str| Some(line.split_once(&corner)?.0.chars().count());
+    let Some((row, left)) = picture
+        .lines()
+        .enumerate()
+        .find_map(|(row, line)| Some((row, at(line)?)))
+    else {
+        return String::new();
+    };
+    let mut window = String::new();
+    for line in picture.lines().skip(row) {
+        let line: String = line.chars().skip(left).collect();
+        let width = line.chars().skip(1).position(|edge| "┐│┘".contains(edge));
+        window.extend(line.chars().take(width.unwrap_or(0) + 2).chain(['\n']));
+        if line.starts_with('└') {
+            break;
+        }
+    }
+    window
 }
 
 /// An order without what does not bind it: a brake's step, a comment.
