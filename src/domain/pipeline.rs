@@ -2,7 +2,7 @@
 
 use crate::domain::{
     Timestamp,
-    id::{JobId, PipelineId, RunId},
+    id::{JobId, PipelineId, RunId, Version},
     text::Clean,
 };
 
@@ -244,6 +244,8 @@ pub struct Run {
     pub started_at: Option<Timestamp>,
     /// When it last changed; for an ended run the best known end.
     pub updated_at: Option<Timestamp>,
+    /// The registered models the deployments of its commit say they bring.
+    pub models: Vec<(Clean, Version)>,
 }
 
 /// One unit of work on one runner.

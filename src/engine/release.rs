@@ -92,6 +92,8 @@ pub enum Rule {
     Mapping,
     /// It is what the release was first known by.
     Anchor,
+    /// A deployment of the commit names the model version.
+    Deployment,
     /// The run builds this commit.
     RunOfCommit,
     /// The image's tag is, or ends in, the commit.
@@ -112,6 +114,7 @@ impl Rule {
         match self {
             Self::Mapping => "configuration",
             Self::Anchor => "first seen",
+            Self::Deployment => "deployment",
             Self::RunOfCommit => "run of this commit",
             Self::ImageTag => "image tag",
             Self::ImageDigest => "image digest",

@@ -32,6 +32,8 @@ pub(super) enum Ask {
     Pending(u64),
     /// The answers people gave.
     Reviews(u64),
+    /// The newest deployments of the repository.
+    Deployments,
 }
 
 /// What came back.
@@ -43,6 +45,7 @@ pub(super) enum Told {
     Earlier(u64, u32, List<wire::Job>),
     Pending(u64, List<wire::Pending>),
     Reviews(u64, List<wire::Review>),
+    Deployments(List<wire::Deployment>),
 }
 
 /// Asks about one pipeline.
@@ -61,6 +64,7 @@ impl Asker {
             Ask::List | Ask::Run(_) => return Scope::runs(&self.pipeline),
             Ask::Jobs(run) => return Scope::jobs(&map::run_id(&self.pipeline, run)),
             Ask::Access => format!("access {repo}"),
+            Ask::Deployments => format!("deployments {repo}"),
             Ask::Earlier(run, attempt) => format!("jobs {repo}#{run} attempt {attempt}"),
             Ask::Pending(run) => format!("approvals {repo}#{run}"),
             Ask::Reviews(run) => format!("reviews {repo}#{run}"),
@@ -114,6 +118,11 @@ impl Asker {
                 let url = api.in_run(&run(id), &["approvals"]);
                 let list = api.list(url, usize::MAX, api::bare).await?;
                 Ok(Told::Reviews(id, list))
+            }
+            Ask::Deployments => {
+                let mut url = api.in_repo(&self.pipeline.repo, &["deployments"]);
+                url.set_query(Some("per_page=50"));
+                api.list(url, 1, api::bare).await.map(Told::Deployments)
             }
         }
     }

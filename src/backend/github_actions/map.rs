@@ -1,12 +1,13 @@
 //! From GitHub's words to ours.
 
 use chrono::TimeDelta;
+use serde_json::Value;
 
 use crate::{
     backend::github_actions::wire,
     domain::{
         approval::{Answer, PendingApproval, Review},
-        id::{ApprovalId, JobId, PipelineId, RunId},
+        id::{ApprovalId, JobId, PipelineId, RunId, Version},
         pipeline::{Job, Outcome, Phase, Run, RunStatus, Stage, Step},
         text::Clean,
     },
@@ -73,7 +74,47 @@ pub(super) fn run(run: &wire::Run, pipeline: &PipelineId) -> Run {
         created_at: run.created_at,
         started_at: run.started_at.or(run.created_at),
         updated_at: run.updated_at,
+        models: Vec::new(),
     }
+}
+
+/// The model version a deployment says it brings: `model=NAME:VERSION` in its
+/// payload or description, or a payload with `model` (and `model_version`).
+pub(super) fn deployed(deployment: &wire::Deployment) -> Option<(Clean, Version)> {
+    let text = match &deployment.payload {
+        Value::String(text) => match serde_json::from_str(text) {
+            Ok(Value::Object(fields)) => return in_fields(&fields),
+            _ => Some(text.as_str()),
+        },
+        Value::Object(fields) => match in_fields(fields) {
+            None => None,
+            found => return found,
+        },
+        _ => None,
+    };
+    [text, deployment.description.as_deref()]
+        .into_iter()
+        .flatten()
+        .flat_map(|text| text.split([' ', ',', ';', '\n']))
+        .filter_map(|word| word.strip_prefix("model="))
+        .find_map(named)
+}
+
+fn in_fields(fields: &serde_json::Map<String, Value>) -> Option<(Clean, Version)> {
+    let model = fields.get("model")?.as_str()?;
+    match fields.get("model_version") {
+        None => named(model),
+        Some(Value::String(version)) => named(&format!("{model}:{version}")),
+        Some(version) => named(&format!("{model}:{version}")),
+    }
+}
+
+/// `NAME:VERSION`.
+fn named(text: &str) -> Option<(Clean, Version)> {
+    let (name, version) = text.rsplit_once(':')?;
+    let version = version.trim_start_matches('v').parse().ok()?;
+    let name = Clean::name(name);
+    (!name.is_empty()).then_some((name, Version(version)))
 }
 
 /// A job with its steps. `rules` are the service's own (text in the job's

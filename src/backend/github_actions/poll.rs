@@ -26,7 +26,7 @@ use crate::{
     },
     domain::{
         Timestamp,
-        id::PipelineId,
+        id::{PipelineId, Version},
         observation::{Observation, Scope},
         pipeline::Stage,
         text::Clean,
@@ -43,6 +43,12 @@ pub(super) struct Pipeline {
     pub(super) rules: Vec<(Clean, Stage)>,
     tempo: Tempo,
     list_asked: Option<Timestamp>,
+    /// When the last answered list was asked for, and came.
+    pub(super) listed: Option<(Timestamp, Timestamp)>,
+    /// `None` too when there is a run whose deployments nobody asked for.
+    pub(super) deployments_asked: Option<Timestamp>,
+    /// What deployments say of models, by commit.
+    pub(super) deployed: BTreeMap<Clean, Vec<(Clean, Version)>>,
     access_asked: Option<Timestamp>,
     pub(super) access: Option<Access>,
     pub(super) runs: BTreeMap<u64, Watched>,
@@ -62,6 +68,9 @@ impl Pipeline {
             rules,
             tempo,
             list_asked: None,
+            listed: None,
+            deployments_asked: None,
+            deployed: BTreeMap::new(),
             access_asked: None,
             access: None,
             runs: BTreeMap::new(),
@@ -98,9 +107,15 @@ impl Pipeline {
             .any(|(id, run)| close(*id) == Closeness::Watched && run.is_active() && run.listed);
         let finishing = self.runs.values().any(Watched::is_finishing);
         let list = self.tempo.list(watches, finishing, focus.away);
+        let under_way = self.runs.values().any(Watched::is_active);
         let mut wants = vec![
             Want::regular(Ask::List, list, self.list_asked),
             Want::rare(Ask::Access, RARELY, self.access_asked),
+            Want::rare(
+                Ask::Deployments,
+                self.tempo.deployments(under_way),
+                self.deployments_asked,
+            ),
         ];
         let mut ended = 0;
         for (id, run) in self.runs.iter().rev() {
@@ -169,6 +184,7 @@ impl Pipeline {
         match ask {
             Ask::List => self.list_asked = Some(at),
             Ask::Access => self.access_asked = Some(at),
+            Ask::Deployments => self.deployments_asked = Some(at),
             Ask::Run(id)
             | Ask::Jobs(id)
             | Ask::Earlier(id, _)

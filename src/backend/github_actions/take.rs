@@ -1,6 +1,8 @@
 //! What answers, and questions without one, mean for the world and for the
 //! next look.
 
+use std::collections::BTreeMap;
+
 use crate::{
     backend::{
         BackendError, ErrorKind, Focus,
@@ -43,6 +45,7 @@ impl Pipeline {
             Told::Earlier(id, attempt, list) => self.take_jobs(scope, id, Some(attempt), &list),
             Told::Pending(id, list) => self.take_pending(scope, id, &list),
             Told::Reviews(id, list) => self.take_reviews(scope, id, &list),
+            Told::Deployments(list) => self.take_deployments(scope, &list),
         }
     }
 
@@ -52,6 +55,7 @@ impl Pipeline {
         list: &List<wire::Run>,
         focus: &Focus,
     ) -> Vec<Observation> {
+        self.listed = Some((list.asked, list.at));
         for run in self.runs.values_mut() {
             run.listed = false;
         }
@@ -97,6 +101,9 @@ impl Pipeline {
     fn note(&mut self, told: &wire::Run) -> &mut Watched {
         let run = map::run(told, &self.asker.pipeline);
         let completed = told.is_completed();
+        if !self.runs.contains_key(&told.id) {
+            self.deployments_asked = None;
+        }
         self.runs
             .entry(told.id)
             .and_modify(|watched| watched.note(run.clone(), completed))
@@ -106,6 +113,11 @@ impl Pipeline {
     fn run_facts(&self, watched: &Watched) -> Vec<Fact> {
         let mut run = watched.run.clone();
         run.status.flags.timed = run.status.phase == Phase::Waiting && watched.is_timed();
+        run.models = self
+            .deployed
+            .get(&run.head_sha)
+            .cloned()
+            .unwrap_or_default();
         let permits = self.access.as_ref().map(|access| access.of_run(&run.id));
         let permits = permits.into_iter().flatten().map(Fact::Permit);
         [Fact::Run(run)].into_iter().chain(permits).collect()
@@ -174,6 +186,34 @@ impl Pipeline {
         observe(scope, list, certain.into_iter().map(Fact::Review).collect())
     }
 
+    /// Takes in what deployments say; the runs they speak of are as old as the
+    /// list that told them.
+    fn take_deployments(
+        &mut self,
+        scope: Scope,
+        list: &List<wire::Deployment>,
+    ) -> Vec<Observation> {
+        let mut deployed: BTreeMap<Clean, Vec<_>> = BTreeMap::new();
+        for told in &list.items {
+            if let Some(model) = map::deployed(told) {
+                let models = deployed.entry(Clean::name(&told.sha)).or_default();
+                if !models.contains(&model) {
+                    models.push(model);
+                }
+            }
+        }
+        let mut told = observe(scope, list, Vec::new());
+        if self.deployed != deployed {
+            self.deployed = deployed;
+            if let Some((asked, at)) = self.listed {
+                let runs = self.runs.values().filter(|run| run.listed);
+                let facts = runs.flat_map(|run| self.run_facts(run)).collect();
+                told.push(batch(self.asker.scope(Ask::List), false, asked, at, facts));
+            }
+        }
+        told
+    }
+
     /// What a question without an answer means.
     pub(super) fn miss(&mut self, ask: Ask, error: BackendError) -> Vec<Observation> {
         let at = self.now();
@@ -193,12 +233,21 @@ impl Pipeline {
             Ask::Earlier(..) if missing => {
                 return vec![batch(scope, true, at, at, Vec::new())];
             }
+            // A token need not see them: then they tie nothing, and no more is lost.
+            Ask::Deployments if missing || error.kind == ErrorKind::Forbidden => {
+                return vec![batch(scope, true, at, at, Vec::new())];
+            }
             Ask::Reviews(id) | Ask::Earlier(id, _) => {
                 if let Some(watched) = self.runs.get_mut(&id) {
                     watched.missed(ask);
                 }
             }
-            Ask::List | Ask::Access | Ask::Run(_) | Ask::Jobs(_) | Ask::Pending(_) => {}
+            Ask::List
+            | Ask::Access
+            | Ask::Deployments
+            | Ask::Run(_)
+            | Ask::Jobs(_)
+            | Ask::Pending(_) => {}
         }
         self.troubled.insert(ask);
         let mut error = error;

@@ -58,6 +58,11 @@ impl Tempo {
         }
     }
 
+    /// The deployments of the repository, which come with runs.
+    pub(super) fn deployments(self, under_way: bool) -> Duration {
+        if under_way { self.0 * 25 } else { RARELY }
+    }
+
     /// Least time between two looks, whatever is due.
     pub(super) fn least(self) -> Duration {
         self.0 / 6
@@ -87,6 +92,7 @@ mod tests {
         let running = [
             tempo.list(true, false, false),
             tempo.jobs(Closeness::Watched, false),
+            tempo.deployments(true),
             RARELY,
             RARELY,
         ];
@@ -95,6 +101,7 @@ mod tests {
             tempo.list(true, false, false),
             tempo.jobs(Closeness::Watched, true),
             tempo.pending(Closeness::Watched),
+            tempo.deployments(true),
             RARELY,
             RARELY,
         ];

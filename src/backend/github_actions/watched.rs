@@ -186,7 +186,7 @@ impl Watched {
             }
             Ask::Pending(_) => self.pending_asked = Some(at),
             Ask::Reviews(_) => self.reviews = Some(asked),
-            Ask::List | Ask::Access => {}
+            Ask::List | Ask::Access | Ask::Deployments => {}
         }
     }
 
@@ -195,7 +195,12 @@ impl Watched {
         let asked = match ask {
             Ask::Earlier(_, attempt) => self.earlier.get_mut(&attempt),
             Ask::Reviews(_) => self.reviews.as_mut(),
-            Ask::List | Ask::Access | Ask::Run(_) | Ask::Jobs(_) | Ask::Pending(_) => None,
+            Ask::List
+            | Ask::Access
+            | Ask::Deployments
+            | Ask::Run(_)
+            | Ask::Jobs(_)
+            | Ask::Pending(_) => None,
         };
         if let Some(asked) = asked {
             asked.missed = true;

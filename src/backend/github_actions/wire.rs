@@ -139,6 +139,15 @@ pub(super) struct Review {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+pub(super) struct Deployment {
+    pub(super) sha: String,
+    /// What the creator liked to say: an object, or text that may be JSON.
+    #[serde(default)]
+    pub(super) payload: Value,
+    pub(super) description: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Repository {
     #[serde(default)]
     pub(super) private: bool,

@@ -7,6 +7,7 @@ use crate::{
         Timestamp,
         catalog::{Mapping, ServiceSpec},
         id::{Commit, RunId, Version},
+        pipeline::Run,
         text::Clean,
     },
     engine::{
@@ -123,6 +124,45 @@ pub(super) fn version_to_commit(
             rule: Rule::Mapping,
         };
     }
+    let by_registry = in_registry(hints, parts, commits);
+    let deployed: Vec<&Commit> = parts
+        .runs
+        .iter()
+        .filter(|(_, runs)| runs.iter().any(|run| names(run, service, version)))
+        .map(|(commit, _)| commit)
+        .collect();
+    match deployed.as_slice() {
+        [] => by_registry,
+        [commit] => Link::Found {
+            value: (*commit).clone(),
+            rule: Rule::Deployment,
+        },
+        // The same model went out with several commits: the registry knows whose it is.
+        rivals => match by_registry {
+            Link::Found { ref value, .. } if rivals.contains(&value) => by_registry,
+            _ => Link::Ambiguous {
+                rivals: rivals.iter().copied().cloned().collect(),
+                rule: Rule::Deployment,
+            },
+        },
+    }
+}
+
+/// Whether a deployment of the run's commit named this version.
+fn names(run: &Run, service: &ServiceSpec, version: Version) -> bool {
+    service.model.as_ref().is_some_and(|ours| {
+        run.models
+            .iter()
+            .any(|(model, named)| *model == ours.model.name && *named == version)
+    })
+}
+
+/// The commit that the version's or its run's own tags name.
+fn in_registry(
+    hints: &VersionHints,
+    parts: &Parts<'_>,
+    commits: &BTreeSet<Commit>,
+) -> Link<Commit> {
     if let Some(run) = &hints.run {
         let of_run = parts
             .runs

@@ -73,6 +73,61 @@ fn two_candidates_in_flight_stay_apart() {
 }
 
 #[test]
+fn a_deployment_that_names_the_model_version_ties_it_to_its_commit() {
+    let mut first = run(1, A, 0);
+    first.models = vec![
+        ("another".into(), Version(42)),
+        ("ranker".into(), Version(41)),
+    ];
+    let second = run(2, B, 100);
+    // The registry believes that both were trained on the second commit.
+    let versions = vec![
+        version(41, &[("git_sha", B)]),
+        version(42, &[("git_sha", B)]),
+    ];
+    let registry = registry(200, aliases(&[]), versions, vec![]);
+    let told = [runs(200, &[&first, &second]), registry];
+    let world = world(catalog(vec![]), &told, 200);
+    assert_eq!(
+        with_commit(&world, A).version,
+        found(Version(41), Rule::Deployment)
+    );
+    assert_eq!(
+        with_commit(&world, B).version,
+        found(Version(42), Rule::RegistryTag)
+    );
+}
+
+#[test]
+fn a_version_deployed_with_two_commits_is_the_registrys_or_ambiguous() {
+    let (mut first, mut second) = (run(1, A, 0), run(2, B, 100));
+    first.models = vec![("ranker".into(), Version(41))];
+    second.models = first.models.clone();
+    let told = |tags: &[(&str, &str)]| {
+        let registry = registry(200, aliases(&[]), vec![version(41, tags)], vec![]);
+        world(
+            catalog(vec![]),
+            &[runs(200, &[&first, &second]), registry],
+            200,
+        )
+    };
+    assert_eq!(
+        with_commit(&told(&[("git_sha", A)]), A).version,
+        found(Version(41), Rule::RegistryTag)
+    );
+    let unsure = told(&[]);
+    let of_version = unsure
+        .releases
+        .values()
+        .find(|release| release.version.value() == Some(&Version(41)))
+        .unwrap();
+    let Link::Ambiguous { rivals, rule } = &of_version.commit else {
+        panic!("{:?}", of_version.commit);
+    };
+    assert_eq!((rivals.len(), *rule), (2, Rule::Deployment));
+}
+
+#[test]
 fn a_rerun_is_the_same_release_with_the_same_run() {
     let first = run(1, A, 0);
     let mut again = first.clone();

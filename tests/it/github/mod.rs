@@ -141,6 +141,7 @@ fn waiting_hub() -> Hub {
     );
     hub.set(&run_path("/pending_deployments"), pending_json(true));
     hub.set(&run_path("/approvals"), Reply::json(200, &json!([])));
+    hub.set(&repo("/deployments"), Reply::json(200, &json!([])));
     hub
 }
 

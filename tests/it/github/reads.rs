@@ -7,7 +7,7 @@ use gonogo::{
     domain::{
         action::{ActionKind, Subject},
         approval::Answer,
-        id::{ApprovalId, BackendId},
+        id::{ApprovalId, BackendId, Version},
         observation::{Basis, Fact, Key, Observation},
         pipeline::{Phase, Stage},
     },
@@ -99,6 +99,42 @@ async fn who_may_not_answer_is_told_with_the_names_of_those_who_may() {
             assert_eq!(permits[0].why, "reviewers: ada, release-managers");
         }
     }
+}
+
+#[tokio::test]
+async fn what_deployments_say_of_models_is_told_with_the_runs_of_their_commit() {
+    // The forms people write; GitHub keeps the payload as it was given.
+    for said in [
+        json!({"sha": SHA, "payload": {"model": "ranker:42"}}),
+        json!({"sha": SHA, "payload": {"model": "ranker", "model_version": 42}}),
+        json!({"sha": SHA, "payload": {"model": "ranker", "model_version": "42"}}),
+        json!({"sha": SHA, "payload": "{\"model\": \"ranker:v42\"}"}),
+        json!({"sha": SHA, "payload": "by=mk model=ranker:42"}),
+        json!({"sha": SHA, "payload": {}, "description": "model=ranker:42"}),
+    ] {
+        let hub = waiting_hub();
+        let of_another = json!({"sha": "0".repeat(40), "payload": {"model": "ranker:7"}});
+        let silent = json!({"sha": SHA, "payload": "", "description": null});
+        let answer = Reply::json(200, &json!([silent, of_another, said]));
+        hub.set(&repo("/deployments"), answer);
+        let server = hub.serve().await;
+        let told = bench(&server).look(&Focus::default()).await.unwrap();
+        assert!(told.failures().is_empty(), "{said}");
+        let newest = told.runs().last().unwrap().models.clone();
+        assert_eq!(newest, [("ranker".into(), Version(42))], "{said}");
+    }
+}
+
+#[tokio::test]
+async fn deployments_that_may_not_be_seen_tie_nothing_and_hide_nothing() {
+    let hub = waiting_hub();
+    let no = json!({"message": "Resource not accessible by personal access token"});
+    hub.set(&repo("/deployments"), Reply::json(403, &no));
+    let server = hub.serve().await;
+    let told = bench(&server).look(&Focus::default()).await.unwrap();
+    assert!(told.failures().is_empty());
+    assert!(told.runs()[0].models.is_empty());
+    assert_eq!(told.jobs().len(), 2);
 }
 
 #[tokio::test]

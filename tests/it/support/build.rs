@@ -214,6 +214,7 @@ pub(crate) fn run(id: u64, sha: &str, made: i64) -> Run {
         created_at: Some(at(made)),
         started_at: Some(at(made)),
         updated_at: Some(at(made + 60)),
+        models: Vec::new(),
     }
 }
 

@@ -309,3 +309,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_deployment_that_speaks_of_no_model_ties_nothing() {
+    let answer = fixture(include_str!(
+        "../../../../tests/fixtures/github/openapi-deployments.json"
+    ));
+    let (listed, trouble) = wire::each::<wire::Deployment>(answer.as_array().unwrap().clone());
+    assert_eq!(trouble, None);
+    assert_eq!(listed[0].sha, "a84d88e7554fc1fa21bcbc4efae3c782a70d2b9d");
+    assert_eq!(deployed(&listed[0]), None);
+    let odd = |payload: serde_json::Value| {
+        let told = serde_json::json!({"sha": "a", "payload": payload});
+        deployed(&serde_json::from_value(told).unwrap())
+    };
+    for payload in [
+        serde_json::json!(null),
+        serde_json::json!([1]),
+        serde_json::json!({"model": 42}),
+        serde_json::json!({"model": "ranker"}),
+        serde_json::json!({"model": ":42"}),
+        serde_json::json!({"model": "ranker:latest"}),
+        serde_json::json!("model=ranker model=:"),
+    ] {
+        assert_eq!(odd(payload.clone()), None, "{payload}");
+    }
+}
