@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::sim::{
     cause::{BackendName, Cause, Effect, Patch},
+    causes::Inbox,
     clock::Clock,
     github::{Finished, Hub},
     http::FaultSwitch,
@@ -50,6 +51,8 @@ pub(crate) struct Director {
     speed: f64,
     /// What is still to come, soonest last.
     script: Vec<Moment>,
+    /// What somebody asks for meanwhile.
+    pub(crate) inbox: Inbox,
     /// Who gets the traffic, and the cluster's version at which that was looked up.
     arms: (u64, Vec<Vec<Arm>>),
     /// Steps of the scraping grid between two scrapes; more than one only in the
@@ -99,6 +102,7 @@ impl Director {
             begins,
             speed,
             script,
+            inbox: Inbox::default(),
             arms: (0, Vec::new()),
             stride: 1,
         };
@@ -154,6 +158,9 @@ impl Director {
             self.cause(moment.cause, at);
         }
         self.finish_jobs(now);
+        for cause in self.inbox.take() {
+            self.cause(cause, now);
+        }
         loop {
             let due = self.next_scrape();
             if due > now.timestamp_millis() {

@@ -12,6 +12,7 @@ pub mod kubernetes;
 pub mod scenario;
 
 mod cause;
+mod causes;
 mod digest;
 mod director;
 mod endpoints;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::sim::{
+    causes,
     clock::Clock,
     director::{Director, Stage, span},
     endpoints::{
@@ -152,6 +153,7 @@ pub(crate) async fn start(scenario: &Scenario, real: Clock) -> Result<World, Sim
     let endpoints = endpoints(scenario, &ports, &hub, &token, &login);
     let config = filled_config(scenario, &endpoints, speed)?;
     let bell = Arc::new(Notify::new());
+    let causes = causes::router(director.inbox.clone(), Arc::clone(&bell));
     let logs = LogStore::new(ports.logs.url());
     let site = GitHub::new(Arc::clone(&hub), logs.clone(), Arc::clone(&bell));
     let [github_faults, mlflow_faults, prometheus_faults] = faults;
@@ -166,7 +168,7 @@ pub(crate) async fn start(scenario: &Scenario, real: Clock) -> Result<World, Sim
         serve(ports.prometheus, Arc::new(prometheus), prometheus_faults),
         ports
             .kubernetes
-            .serve(cluster.router(), FaultSwitch::default()),
+            .serve(cluster.router().merge(causes), FaultSwitch::default()),
     ];
     let tasks = vec![
         cluster.start(),

@@ -313,3 +313,32 @@ async fn a_stopped_world_answers_nobody() {
     sim.stop().await;
     assert!(client.0.get(format!("{url}/-/ready")).send().await.is_err());
 }
+
+#[tokio::test]
+async fn a_cause_can_be_asked_for_and_happens_at_once() {
+    let sim = world("canary", 4.0).await;
+    let client = Client::new();
+    let url = format!("{}/sim/causes", sim.endpoints().kubernetes.url);
+    let ask = async |cause: Value| {
+        let answer = client.0.post(&url).json(&cause).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    let shape =
+        json!({"shape": {"traffic": "recsys-ranker prod-eu", "gauges": {"feature_psi": 7.5}}});
+    assert_eq!(ask(shape).await.0, StatusCode::ACCEPTED);
+    until("the new value", async || {
+        let answer = client.query(&sim, "max(feature_psi)").await;
+        let value = answer.pointer("/data/result/0/value/1");
+        let value = value.and_then(Value::as_str).unwrap_or_default();
+        // The gauge wobbles by a twentieth around it.
+        value.parse::<f64>().is_ok_and(|value| value > 7.0)
+    })
+    .await;
+    let (code, why) = ask(json!({"shake": {}})).await;
+    assert_eq!(code, StatusCode::BAD_REQUEST);
+    assert!(why.contains("shake"), "{why}");
+    let (code, why) = ask(json!({})).await;
+    assert_eq!(code, StatusCode::BAD_REQUEST);
+    assert!(why.contains("exactly one"), "{why}");
+    sim.stop().await;
+}

@@ -23,6 +23,10 @@ pub(crate) fn fill(resource: &Resource, object: &mut Value) {
                 ("/spec/progressDeadlineSeconds", json!(600)),
             ];
             fill_in(object, "", open);
+            // The server keeps built-in kinds in typed structs, which leave this out.
+            if object.at("/spec/paused") == &json!(false) {
+                object.drop_field("/spec/paused");
+            }
             if object.text("/spec/strategy/type") == "RollingUpdate" {
                 let open = [
                     ("/maxUnavailable", json!("25%")),
@@ -31,13 +35,7 @@ pub(crate) fn fill(resource: &Resource, object: &mut Value) {
                 fill_in(object, "/spec/strategy/rollingUpdate", open);
             }
         }
-        "Service" => {
-            let open = [
-                ("/spec/type", json!("ClusterIP")),
-                ("/spec/sessionAffinity", json!("None")),
-            ];
-            fill_in(object, "", open);
-        }
+        "Service" => fill_service(object),
         _ => (),
     }
 }
@@ -53,6 +51,35 @@ fn fill_in<const N: usize>(object: &mut Value, at: &str, open: [(&str, Value); N
         if !object.has(&pointer) {
             object.put(&pointer, value);
         }
+    }
+}
+
+fn fill_service(object: &mut Value) {
+    let place = format!(
+        "{}/{}",
+        object.text("/metadata/namespace"),
+        object.text("/metadata/name")
+    );
+    // Made from the name, so that a replaced service keeps its address.
+    let last = place
+        .bytes()
+        .fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 253);
+    let address = format!("10.0.0.{}", last + 2);
+    let open = [
+        ("/spec/type", json!("ClusterIP")),
+        ("/spec/sessionAffinity", json!("None")),
+        ("/spec/internalTrafficPolicy", json!("Cluster")),
+        ("/spec/ipFamilies", json!(["IPv4"])),
+        ("/spec/ipFamilyPolicy", json!("SingleStack")),
+        ("/spec/clusterIPs", json!([address])),
+        ("/spec/clusterIP", json!(address)),
+        ("/status/loadBalancer", json!({})),
+    ];
+    fill_in(object, "", open);
+    for at in 0..object.items("/spec/ports").len() {
+        let port = object.at(&format!("/spec/ports/{at}/port")).clone();
+        let open = [("/protocol", json!("TCP")), ("/targetPort", port)];
+        fill_in(object, &format!("/spec/ports/{at}"), open);
     }
 }
 

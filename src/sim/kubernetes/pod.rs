@@ -2,7 +2,8 @@
 //!
 //! There is no kubelet; a pod becomes ready some time after it was made. The
 //! annotation `sim.gonogo.dev/ready-after` says how long (`never` for a pod
-//! that runs but fails its probe); an image tagged `bad` cannot be pulled.
+//! that runs but fails its probe); an image tagged `bad`, or `…-bad`, cannot be
+//! pulled.
 
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ pub(crate) const READY_AFTER: &str = "sim.gonogo.dev/ready-after";
 /// The name under which a pod's exact time of birth is remembered.
 pub(crate) const BORN: &str = "born";
 
+/// How references of images end that no registry has.
+const BAD: [&str; 2] = [":bad", "-bad"];
+
 /// The address of every node.
 const HOST: &str = "10.0.0.1";
 
@@ -38,7 +42,7 @@ pub(crate) fn reconcile(world: &mut World<'_>, pod: &Value) -> Again {
     let stuck = pod
         .items("/spec/containers")
         .iter()
-        .any(|one| one.text("/image").ends_with(":bad"));
+        .any(|one| BAD.iter().any(|bad| one.text("/image").ends_with(bad)));
     let delay = delay(pod).map(|delay| world.scaled(delay));
     let ready_at = delay.map(|delay| after(born, delay));
     let (status, wait) = match ready_at {

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 pub(crate) use expand::{fill_facts, fill_text};
 pub(crate) use file::{Focus, Job, Model, Persona, Repo, Role, Traffic};
+pub(crate) use resolve::cause;
 
 use crate::sim::cause::{Cause, Effect};
 

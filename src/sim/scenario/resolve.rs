@@ -239,6 +239,21 @@ fn documents(source: &Source<'_>, field: &str, text: &str) -> Result<Vec<Value>,
     }
 }
 
+/// One cause as a moment of a scenario holds it, written as JSON without a time.
+pub(crate) fn cause(mut written: Value) -> Result<Cause, String> {
+    if let Some(fields) = written.as_object_mut() {
+        fields.insert("s".to_owned(), 0.into());
+    }
+    let at: At = serde_json::from_value(written).map_err(|error| error.to_string())?;
+    let source = Source {
+        file: "request",
+        text: "",
+    };
+    moment(&source, at)
+        .map(|moment| moment.cause)
+        .map_err(|error| error.why)
+}
+
 fn moment(source: &Source<'_>, at: At) -> Result<Moment, ScenarioError> {
     let (s, every) = (at.s, at.every);
     let mut causes = Vec::new();

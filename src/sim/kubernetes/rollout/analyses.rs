@@ -282,10 +282,12 @@ impl Pass<'_, '_> {
         }
         labels.put(&format!("/{ROLLOUT_HASH}"), json!(self.hash));
         let mut spec = self.gather_templates(analysis);
-        spec.put(
-            "/args",
-            Value::Array(self.arguments(analysis, spec.items("/args"))),
-        );
+        let arguments = self.arguments(analysis, spec.items("/args"));
+        if arguments.is_empty() {
+            spec.drop_field("/args");
+        } else {
+            spec.put("/args", Value::Array(arguments));
+        }
         for field in ["dryRun", "measurementRetention"] {
             if analysis.get(field).is_some() {
                 spec.put(

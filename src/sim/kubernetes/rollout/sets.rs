@@ -159,6 +159,24 @@ impl Pass<'_, '_> {
         self.event(NORMAL, "NewReplicaSetCreated", &created);
         let message = format!("Created new replica set \"{name}\"");
         self.set_condition("Progressing", "True", "NewReplicaSetCreated", &message);
+        self.write_whole_status()
+    }
+
+    /// Having made a set, the real controller writes the whole status through
+    /// typed structs, so explicit zero values that a person has put there vanish.
+    fn write_whole_status(&mut self) -> Result<(), Problem> {
+        let zeros: Vec<String> = members(self.rollout.at("/status"))
+            .filter(|(_, value)| value.as_bool() == Some(false))
+            .map(|(field, _)| format!("/status/{field}"))
+            .collect();
+        if zeros.is_empty() {
+            return Ok(());
+        }
+        self.world.modify(&self.key, |rollout| {
+            for field in &zeros {
+                rollout.drop_field(field);
+            }
+        })?;
         Ok(())
     }
 

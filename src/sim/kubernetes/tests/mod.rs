@@ -12,6 +12,7 @@ mod requests;
 mod routed;
 mod shape;
 mod timeline;
+mod typed;
 mod watching;
 
 use std::sync::{Arc, Mutex};
