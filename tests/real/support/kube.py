@@ -31,14 +31,26 @@ class Answer:
 
 
 class Api:
-    """Requests to one API server with one persona's credentials."""
+    """Requests to one API server with one persona's credentials.
 
-    def __init__(self, server, token=None, context=None):
+    With `kept` one connection serves all requests, which then must come from one
+    thread; without it each request has a fresh one.
+    """
+
+    def __init__(self, server, token=None, context=None, kept=False):
+        self.server = server
+        self.kept = kept
+        self._open = None
         address = urllib.parse.urlsplit(server)
         self.secure = address.scheme == "https"
         self.host, self.port = address.hostname, address.port
         self.token = token
         self.context = context
+
+    @classmethod
+    def kept_like(cls, other):
+        """Another client with the same credentials that keeps one connection of its own."""
+        return cls(other.server, other.token, other.context, kept=True)
 
     @classmethod
     def of_kubeconfig(cls, kubeconfig):
@@ -77,13 +89,20 @@ class Api:
         if body is not None:
             data = body if isinstance(body, (bytes, str)) else json.dumps(body)
             extra["Content-Type"] = content_type
-        connection = self.connection()
+        connection = self._open or self.connection()
+        self._open = None
         try:
             connection.request(method, path, data, self.headers(extra))
             answer = connection.getresponse()
-            return Answer(answer.status, dict(answer.getheaders()), answer.read())
-        finally:
+            whole = Answer(answer.status, dict(answer.getheaders()), answer.read())
+        except BaseException:
             connection.close()
+            raise
+        if self.kept:
+            self._open = connection
+        else:
+            connection.close()
+        return whole
 
     def get(self, path):
         """The object at a path; anything but 200 is a failure."""

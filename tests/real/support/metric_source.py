@@ -8,31 +8,39 @@ import http.server
 import json
 import threading
 import time
+import urllib.parse
 
 
 class MetricSource:
-    """Serves `error_rate` and `vector` (a list of numbers, empty for no data)."""
+    """Serves `error_rate` and `vector` (a list of numbers, empty for no data).
+
+    `vectors` answers queries that hold one of its keys instead.
+    """
 
     def __init__(self):
         self.error_rate = 0.01
         self.vector = [0.2]
+        self.vectors = {}
         source = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            form = ""
 
             def do_GET(self):  # noqa: N802  the name is the library's
                 if self.path.startswith("/error-rate"):
                     self.reply({"errorRate": source.error_rate})
                 elif self.path.startswith("/api/v1/query"):
                     now = time.time()
-                    result = [{"metric": {}, "value": [now, str(value)]} for value in source.vector]
+                    query = urllib.parse.unquote_plus(self.path + self.form)
+                    vector = next((found for key, found in source.vectors.items() if key in query), source.vector)
+                    result = [{"metric": {}, "value": [now, str(value)]} for value in vector]
                     self.reply({"status": "success", "data": {"resultType": "vector", "result": result}})
                 else:
                     self.send_error(404)
 
             def do_POST(self):  # noqa: N802
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
                 self.do_GET()
 
             def reply(self, data):

@@ -1,0 +1,1 @@
+"""Cluster cases as data, and what plays each of them in two worlds."""
