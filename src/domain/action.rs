@@ -229,6 +229,9 @@ pub struct RolloutSeen {
     pub pod_hash: Option<Clean>,
     /// The step it stood at; not checked for brakes.
     pub step: Option<u32>,
+    /// Since when it was paused. No precondition: a later pause for the same
+    /// reason shows that the one seen was ended. Not kept in the ledger.
+    pub paused_since: Option<Timestamp>,
 }
 
 /// An answer to a backend's own gate.

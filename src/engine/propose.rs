@@ -246,6 +246,7 @@ fn seen(rollout: &Rollout) -> RolloutSeen {
         uid: rollout.uid.clone(),
         pod_hash: rollout.current_hash.clone(),
         step: rollout.step,
+        paused_since: rollout.pause.as_ref().and_then(|pause| pause.since),
     }
 }
 
@@ -258,6 +259,15 @@ fn rollout_step(rollout: &Rollout, action: RolloutAction, effect: impl Into<Clea
         }),
         effect: effect.into(),
     }
+}
+
+/// A step of a brake that follows another: the step index moves meanwhile, and
+/// a brake does not care.
+fn without_index(mut step: PlanStep) -> PlanStep {
+    if let Order::Rollout(order) = &mut step.order {
+        order.seen.step = None;
+    }
+    step
 }
 
 fn fact(label: &'static str, text: impl Into<Clean>) -> (Clean, Clean) {

@@ -9,11 +9,12 @@ use crate::{
     domain::{
         Timestamp,
         action::{
-            ApprovalOrder, ModelOrder, Order, RolloutAction, RolloutOrder, RunAction, RunOrder, Say,
+            ApprovalOrder, ModelOrder, Order, RolloutAction, RolloutOrder, RolloutSeen, RunAction,
+            RunOrder, Say,
         },
         approval::Answer,
         observation::Basis,
-        rollout::{Rollout, RolloutPhase},
+        rollout::{PauseReason, Rollout, RolloutPhase},
         text::Clean,
     },
     engine::world::{Known, World},
@@ -80,7 +81,7 @@ fn rollout_effect(
     if !proves(known, returned_at, newer) {
         return Effect::NotYet;
     }
-    if shows(known, &order.action, order.seen.step) {
+    if shows(known, &order.action, &order.seen) {
         Effect::Seen
     } else if order.action == RolloutAction::PromoteFull
         && known.aborted.is_some()
@@ -121,15 +122,17 @@ fn is_under_way(rollout: &Rollout, action: &RolloutAction) -> bool {
 
 /// Whether a rollout shows the effect of an action: not that the request was
 /// stored, but that the controller did what it asks.
-fn shows(rollout: &Rollout, action: &RolloutAction, step_before: Option<u32>) -> bool {
+fn shows(rollout: &Rollout, action: &RolloutAction, seen: &RolloutSeen) -> bool {
     match action {
         RolloutAction::Hold => rollout.held && rollout.observed,
         RolloutAction::Resume => !rollout.held && rollout.observed,
         RolloutAction::Continue => {
-            let stepped = step_before
+            let stepped = seen
+                .step
                 .zip(rollout.step)
                 .is_some_and(|(before, now)| before < now);
             stepped
+                || is_judged_anew(rollout, seen)
                 || rollout.is_fully_promoted()
                 || (rollout.pause.is_none() && !rollout.controller_paused)
         }
@@ -148,6 +151,23 @@ fn shows(rollout: &Rollout, action: &RolloutAction, step_before: Option<u32>) ->
         }
         RolloutAction::Restart { .. } | RolloutAction::Nudge { .. } => rollout.observed,
     }
+}
+
+/// Whether the pause that was ended is followed by another one already, because
+/// what was measured anew came out unclear again. A pause step that starts
+/// afresh is no such thing: there the continue was lost.
+fn is_judged_anew(rollout: &Rollout, seen: &RolloutSeen) -> bool {
+    rollout.pause.as_ref().is_some_and(|pause| {
+        let unclear = matches!(
+            pause.reason,
+            PauseReason::InconclusiveAnalysis | PauseReason::InconclusiveExperiment
+        );
+        unclear
+            && seen
+                .paused_since
+                .zip(pause.since)
+                .is_some_and(|(before, now)| before < now)
+    })
 }
 
 /// Whether the world shows that an order has *not* come about, which is more
@@ -306,10 +326,13 @@ pub fn knows(world: &World, order: &Order) -> bool {
 
 /// A later step's order with the precondition the world shows now: the step
 /// index an earlier step of the same plan has moved on. The revision stays what
-/// was agreed to.
+/// was agreed to. An order without an index, as a brake's, gets none: the
+/// controller moves on within a tenth of a second, and a brake must not fail
+/// for that.
 pub fn refreshed(world: &World, order: &Order) -> Order {
     let mut fresh = order.clone();
     if let Order::Rollout(rollout) = &mut fresh
+        && rollout.seen.step.is_some()
         && let Some(known) = world.rollouts.get(&rollout.target)
     {
         rollout.seen.step = known.step;

@@ -211,6 +211,7 @@ fn read_rollout(
             uid: clean(seen.uid.as_ref())?,
             pod_hash: clean(seen.pod_hash.as_ref()),
             step: seen.step,
+            paused_since: None,
         },
     })
 }
@@ -383,6 +384,7 @@ pub(super) mod tests {
                     uid: "0b6c-1".into(),
                     pod_hash: Some("7c9d".into()),
                     step: Some(2),
+                    paused_since: None,
                 },
             })
         });

@@ -74,6 +74,7 @@ fn intent(plan: &str, step: u32, action: RolloutAction) -> Entry {
                 uid: "u-1".into(),
                 pod_hash: Some("7c9d".into()),
                 step: Some(2),
+                paused_since: None,
             },
         })),
         ..Entry::new(EntryKind::Intent, "promote", actor())

@@ -17,7 +17,7 @@ use crate::{
         propose::{
             Scene, fact, previous_alias,
             rollout::{abort_steps, standing},
-            rollout_step, version_of,
+            rollout_step, version_of, without_index,
         },
         release::Release,
     },
@@ -315,10 +315,9 @@ fn afterwards(
     action: RolloutAction,
     effect: &'static str,
 ) -> PlanStep {
-    let mut step = rollout_step(rollout, action, effect);
+    let mut step = without_index(rollout_step(rollout, action, effect));
     if let Order::Rollout(order) = &mut step.order {
         order.seen.pod_hash = Some(chosen.hash.clone());
-        order.seen.step = None;
     }
     step
 }

@@ -9,7 +9,7 @@ use crate::{
     engine::{
         clear::Refusal,
         plan::{Class, Plan, Verb},
-        propose::{Scene, fact, rollout_step, version_of},
+        propose::{Scene, fact, rollout_step, version_of, without_index},
     },
 };
 
@@ -83,11 +83,11 @@ pub(super) fn abort_steps(scene: &Scene<'_>, rollout: &Rollout, plan: &mut Plan)
     if !rollout.held {
         return;
     }
-    let resume = rollout_step(
+    let resume = without_index(rollout_step(
         rollout,
         RolloutAction::Resume,
         "the hold is undone, so that pods can move",
-    );
+    ));
     // A brake that may not do all of it still does what it may.
     let permit = scene
         .world

@@ -26,6 +26,7 @@ fn plan(verb: Verb, class: Class) -> Plan {
         uid: "u1".into(),
         pod_hash: Some("7d9f".into()),
         step: Some(1),
+        paused_since: None,
     };
     let order = Order::Rollout(RolloutOrder {
         target: target.clone(),

@@ -59,6 +59,7 @@ fn order(target: TargetId, action: RolloutAction) -> Order {
             uid: "uid-1".into(),
             pod_hash: Some("new".into()),
             step: Some(1),
+            paused_since: None,
         },
     })
 }

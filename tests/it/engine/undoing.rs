@@ -31,6 +31,7 @@ fn undo() -> Order {
             uid: "uid-1".into(),
             pod_hash: Some("new".into()),
             step: None,
+            paused_since: None,
         },
     })
 }

@@ -57,6 +57,7 @@ async fn deployed() -> (Plane, RolloutSeen, Clean) {
         uid: Clean::name(&uid),
         pod_hash: Some(hash("v2")),
         step: None,
+        paused_since: None,
     };
     let first = hash("v1");
     (plane, seen, first)

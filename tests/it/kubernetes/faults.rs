@@ -147,6 +147,7 @@ async fn crates_trap_4_a_tls_failure_is_an_error_and_no_panic() {
             uid: "u".into(),
             pod_hash: None,
             step: None,
+            paused_since: None,
         },
     );
     assert_eq!(

@@ -290,6 +290,7 @@ impl Plane {
             step: object["status"]["currentStepIndex"]
                 .as_u64()
                 .map(|step| u32::try_from(step).unwrap()),
+            paused_since: None,
         }
     }
 

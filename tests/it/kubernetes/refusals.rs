@@ -40,6 +40,7 @@ async fn aborted(reply: Reply) -> Result<u16, BackendError> {
             uid: "u".into(),
             pod_hash: Some("h".into()),
             step: Some(1),
+            paused_since: None,
         },
     );
     let result = bench.send(&abort).await;
@@ -142,6 +143,7 @@ async fn an_order_that_cannot_reach_the_server_did_not_happen() {
             uid: "u".into(),
             pod_hash: None,
             step: None,
+            paused_since: None,
         },
     );
     let error = ranker_bench(&url).send(&hold).await.unwrap_err();
@@ -178,6 +180,7 @@ async fn cluster_trap_8_discovery_says_where_the_status_is_patched() {
                 uid: "u".into(),
                 pod_hash: None,
                 step: None,
+                paused_since: None,
             },
         );
         let error = bench.send(&abort).await.unwrap_err();

@@ -229,6 +229,7 @@ async fn building_a_backend_opens_nothing_and_a_typo_is_found() {
             uid: "u".into(),
             pod_hash: None,
             step: None,
+            paused_since: None,
         },
     );
     let controls = backend.controls.rollout.unwrap();

@@ -31,6 +31,7 @@ fn seen(rollout: &Rollout) -> RolloutSeen {
         uid: rollout.uid.clone(),
         pod_hash: rollout.current_hash.clone(),
         step: rollout.step,
+        paused_since: None,
     }
 }
 

@@ -19,6 +19,7 @@ fn order(kind: TargetKind, action: RolloutAction) -> RolloutOrder {
             uid: "u-1".into(),
             pod_hash: Some("7d9f".into()),
             step: Some(3),
+            paused_since: None,
         },
     }
 }

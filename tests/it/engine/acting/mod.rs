@@ -16,7 +16,7 @@ use gonogo::{
         pipeline::{Outcome, Phase, RunStatus},
         policy::GateRule,
         quantity::Weight,
-        rollout::{GitOps, Rollout, RolloutPhase, RolloutStep},
+        rollout::{GitOps, Pause, PauseReason, Rollout, RolloutPhase, RolloutStep},
         verdict::Word,
     },
     engine::{
@@ -24,7 +24,7 @@ use gonogo::{
         plan::{Ask, Class, Next, Plan, Stuck, Verb, next},
         propose::propose,
         reduce::reduce,
-        verify::{Effect, effect},
+        verify::{Effect, effect, refreshed},
         world::World,
     },
 };

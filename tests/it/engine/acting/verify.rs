@@ -31,6 +31,32 @@ fn a_stale_already_held_proves_nothing() {
 }
 
 #[test]
+fn a_continue_is_seen_when_the_analysis_comes_out_unclear_again() {
+    let paused = |reason: PauseReason, since: i64, version: u64| {
+        let mut rollout = at_pause();
+        rollout.pause = rollout.pause.map(|pause| Pause {
+            reason,
+            since: Some(at(since)),
+            ..pause
+        });
+        rollout.version = Some(version);
+        rollout
+    };
+    let unclear = |since, version| paused(PauseReason::InconclusiveAnalysis, since, version);
+    let before = scene(200.0, unclear(90, 100));
+    let order = yes(&before, Verb::Continue).steps[0].order.clone();
+    let after = |seen| {
+        let mut world = before.clone();
+        reduce(&mut world, &rollout(106, seen));
+        effect(&world, &order, at(105), Some(120))
+    };
+    assert_eq!(after(unclear(90, 121)), Effect::NotYet);
+    assert_eq!(after(unclear(105, 121)), Effect::Seen);
+    // A pause step that starts afresh has not been continued.
+    assert_eq!(after(paused(PauseReason::Step, 105, 121)), Effect::NotYet);
+}
+
+#[test]
 fn a_watch_event_proves_by_its_version_alone() {
     let base = scene(200.0, at_pause());
     let told = |version| {
