@@ -24,6 +24,7 @@ STEP_KEYS = {
     "gonogo",
     "code",
     "says",
+    "stagger",
     "request",
     "state",
     "within",
@@ -66,6 +67,7 @@ class Step:
         self.what = raw[self.action] if self.action else None
         self.codes = raw.get("code", 0)
         self.says = raw.get("says", [])
+        self.stagger = raw.get("stagger")
         self.requests = [Request(where, one) for one in raw.get("request", [])]
         self.state = {}
         for address, value in raw.get("state", {}).items():

@@ -1,5 +1,6 @@
 """Plays one case in one world and notes what it came to."""
 
+import concurrent.futures
 import json
 import shlex
 import time
@@ -115,15 +116,26 @@ class Play:
     def do_gonogo(self, step):
         words = step.what if isinstance(step.what, list) else [step.what]
         codes = step.codes if isinstance(step.codes, list) else [step.codes]
-        for line, code in zip(words, codes, strict=True):
-            seen, out, err = run(self.gonogo, "--config", self.config, *shlex.split(line), env=self.env, timeout=90)
+        if step.stagger is None:
+            ran = [self.command(line, 0) for line in words]
+        else:
+            with concurrent.futures.ThreadPoolExecutor(len(words)) as pool:
+                starts = [pool.submit(self.command, line, place * step.stagger) for place, line in enumerate(words)]
+                ran = [start.result() for start in starts]
+        for line, code, (seen, out, err) in zip(words, codes, ran, strict=True):
             with open(self.folder / "said.txt", "a", encoding="utf-8") as said:
                 said.write(f"$ gonogo {line}\n{out}{err}= {seen}\n")
             if seen != code:
                 raise Failed(f"`gonogo {line}` ended with {seen}, not {code}: {out[-700:]} {err[-700:]}")
-            for text in step.says:
-                if text not in out + err:
-                    raise Failed(f"`gonogo {line}` does not say `{text}`: {out[-700:]} {err[-700:]}")
+        told = "".join(out + err for _, out, err in ran)
+        for text in step.says:
+            if text not in told:
+                raise Failed(f"nothing says `{text}`: {told[-1400:]}")
+
+    def command(self, line, after):
+        """Runs one command line some seconds from now."""
+        time.sleep(after)
+        return run(self.gonogo, "--config", self.config, *shlex.split(line), env=self.env, timeout=90)
 
     @staticmethod
     def must(answer):
