@@ -252,7 +252,7 @@ fn read_metrics(
             }
             found.map(|(_, aggregate)| *aggregate)
         });
-        let window = read_window(metric, problems);
+        let (window, looks_back) = read_window(metric, problems);
         let backend = backend(&metric.backend, names.backends, problems);
         metrics.extend(places.iter().map(|place| {
             let fill = |query: &Spanned<String>| queries::fill(query.get_ref(), service, place);
@@ -270,15 +270,17 @@ fn read_metrics(
                 aggregate,
                 range: metric.range.unwrap_or(RANGE),
                 window,
+                looks_back,
             }
         }));
     }
     metrics
 }
 
-/// How wide the windows of an N-of-M rule are: as far as the queries look back,
-/// unless the file says more. Narrower ones would hold the same samples twice.
-fn read_window(metric: &file::Metric, problems: &mut Collector<'_>) -> Duration {
+/// How wide the windows of an N-of-M rule are, and how far the queries look
+/// back: windows are as wide as that unless the file says more. Narrower ones
+/// would hold the same samples twice.
+fn read_window(metric: &file::Metric, problems: &mut Collector<'_>) -> (Duration, Duration) {
     let queries = [
         Some(&metric.canary),
         metric.stable.as_ref(),
@@ -303,5 +305,5 @@ fn read_window(metric: &file::Metric, problems: &mut Collector<'_>) -> Duration 
         );
     }
     let usual = if back.is_zero() { WINDOW } else { back };
-    metric.window.unwrap_or(usual).max(back)
+    (metric.window.unwrap_or(usual).max(back), back)
 }

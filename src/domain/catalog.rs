@@ -123,6 +123,8 @@ pub struct MetricSpec {
     pub range: Duration,
     /// How wide a window of an N-of-M rule is.
     pub window: Duration,
+    /// How far its queries look back; nothing for those that read an instant.
+    pub looks_back: Duration,
 }
 
 /// What to do with several series.

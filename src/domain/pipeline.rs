@@ -47,7 +47,7 @@ pub enum Outcome {
 pub struct StatusFlags {
     /// Succeeded with issues.
     pub warn: bool,
-    /// Waits for a timer, not for a person.
+    /// A timer's doing: it waits for one and not for a person, or one ended it.
     pub timed: bool,
     /// A cancel is under way.
     pub stopping: bool,
@@ -100,6 +100,19 @@ impl RunStatus {
     /// Whether it is over.
     pub fn has_ended(&self) -> bool {
         self.phase == Phase::Ended
+    }
+
+    /// Whether it failed before it could say anything about the work: its time
+    /// was up, its machine went away, its definition is broken.
+    pub fn broke_down(&self) -> bool {
+        let StatusFlags {
+            timed,
+            infra,
+            config,
+            warn: _,
+            stopping: _,
+        } = self.flags;
+        self.outcome == Some(Outcome::Failed) && (timed || infra || config)
     }
 
     /// Whether it is over and did what it was for.

@@ -40,9 +40,24 @@ impl fmt::Display for Weight {
     }
 }
 
+/// A count and what is counted: `1 job`, `2 jobs`.
+pub fn counted<N>(count: N, one: &str, many: &str) -> String
+where
+    N: Copy + fmt::Display + PartialEq + From<u8>,
+{
+    let what = if count == N::from(1) { one } else { many };
+    format!("{count} {what}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        let counts = [0_u64, 1, 2].map(|count| counted(count, "job", "jobs"));
+        assert_eq!(counts, ["0 jobs", "1 job", "2 jobs"]);
+    }
 
     #[test]
     fn shares_round_down_and_never_exceed_the_whole() {

@@ -167,6 +167,7 @@ mod tests {
             aggregate: None,
             range: Duration::ZERO,
             window: Duration::ZERO,
+            looks_back: Duration::ZERO,
         };
         let place = |index| PlaceSpec {
             environment: EnvironmentName::new("x"),

@@ -249,7 +249,9 @@ pub struct Typed {
 pub fn parse(line: &str) -> Result<Typed, String> {
     let line = line.trim();
     let typed = |entry: &Entry, rest: &str| {
+        // What the command line takes is taken here too.
         let rest = rest.trim();
+        let rest = rest.strip_prefix("--to ").map_or(rest, str::trim_start);
         if !rest.is_empty() && entry.argument.is_empty() {
             return Err(format!("`:{}` takes nothing after it", entry.name));
         }
@@ -326,6 +328,11 @@ mod tests {
             "dispatch release/9",
             Command::Act(Verb::Dispatch),
             Some("release/9"),
+        );
+        check(
+            "rollback --to v41",
+            Command::Act(Verb::RollBack),
+            Some("v41"),
         );
         check("q", Command::Quit, None);
     }

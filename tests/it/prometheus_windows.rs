@@ -125,6 +125,7 @@ fn spec() -> MetricSpec {
         stable: Some("stable".into()),
         traffic: Some("traffic".into()),
         window: Duration::from_secs(60),
+        looks_back: Duration::from_secs(60),
         ..metric("canary")
     }
 }

@@ -33,7 +33,11 @@ fn ended(conclusion: Option<&str>) -> RunStatus {
     match conclusion {
         Some("success") => RunStatus::ended(Outcome::Succeeded),
         Some("failure") => RunStatus::ended(Outcome::Failed),
-        Some("timed_out") => RunStatus::ended(Outcome::Failed).because("timed out"),
+        Some("timed_out") => {
+            let mut status = RunStatus::ended(Outcome::Failed).because("timed out");
+            status.flags.timed = true;
+            status
+        }
         Some("startup_failure") => {
             let mut status =
                 RunStatus::ended(Outcome::Failed).because("the workflow file is invalid");

@@ -112,7 +112,9 @@ impl Pipeline {
 
     fn run_facts(&self, watched: &Watched) -> Vec<Fact> {
         let mut run = watched.run.clone();
-        run.status.flags.timed = run.status.phase == Phase::Waiting && watched.is_timed();
+        if run.status.phase == Phase::Waiting {
+            run.status.flags.timed = watched.is_timed();
+        }
         run.models = self
             .deployed
             .get(&run.head_sha)
@@ -143,8 +145,11 @@ impl Pipeline {
             watched.note_jobs(&jobs);
         }
         let timed = watched.is_timed();
-        for job in &mut jobs {
-            job.status.flags.timed = timed && job.status.phase == Phase::Waiting;
+        let waiting = jobs
+            .iter_mut()
+            .filter(|job| job.status.phase == Phase::Waiting);
+        for job in waiting {
+            job.status.flags.timed = timed;
         }
         observe(scope, list, jobs.into_iter().map(Fact::Job).collect())
     }

@@ -10,12 +10,13 @@ use crate::{
         measure::Sample,
         pipeline::{Phase, RunStatus},
         policy::{Binding, GateRule},
+        quantity::counted,
         rollout::{Analysis, Rollout},
         text::Clean,
         verdict::Verdict,
     },
     engine::{
-        gate::{View, windows::Measured},
+        gate::{View, windows::Windowed},
         lane::Place,
         release::Link,
         standing::{self, Asks, Standing, standing},
@@ -89,14 +90,16 @@ pub struct Evidence {
 }
 
 /// How much of what was expected is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Covered {
     /// What is there.
     pub done: u64,
     /// What was expected.
     pub of: u64,
-    /// What is counted (`windows measured`).
-    pub what: &'static str,
+    /// What is counted, one and many (`job ran`, `jobs ran`).
+    pub what: [Clean; 2],
+    /// More about what is not there, for when nothing is.
+    pub detail: Clean,
 }
 
 impl Covered {
@@ -109,6 +112,20 @@ impl Covered {
         let share = |done: u64, of: u64| done as f64 / of as f64;
         (self.of > 0).then(|| share(self.done.min(self.of), self.of))
     }
+
+    /// That nothing is there, of how many that were expected.
+    fn none(&self) -> Clean {
+        let [one, many] = &self.what;
+        let count = match self.of {
+            0 => counted(0, one, many),
+            of => format!("0 of {}", counted(of, one, many)),
+        };
+        if self.detail.is_empty() {
+            Clean::from(count)
+        } else {
+            Clean::from(format!("{count}: {}", self.detail))
+        }
+    }
 }
 
 /// What was measured.
@@ -118,8 +135,10 @@ pub enum Value {
     Number {
         /// The newest.
         value: f64,
-        /// The windows that count, oldest first, where the rule is N of M.
-        windows: Option<Vec<Measured>>,
+        /// How much time it covers; nothing for one that reads an instant.
+        over: Option<Duration>,
+        /// The windows that count, where the rule is N of M.
+        windows: Option<Windowed>,
     },
     /// Jobs by name, with their status.
     Jobs(Vec<(Clean, RunStatus)>),
@@ -133,8 +152,12 @@ impl Value {
     /// The value as text, for the digest.
     pub fn text(&self) -> String {
         match self {
-            Self::Number { value, windows } => {
-                let windows = windows.iter().flatten();
+            Self::Number {
+                value,
+                over: _,
+                windows,
+            } => {
+                let windows = windows.iter().flat_map(|windowed| &windowed.windows);
                 let windows: String = windows
                     .map(|window| {
                         format!(
@@ -307,12 +330,10 @@ pub fn admit(
         };
     }
     evidence.changes_at = evidence.changes_at.into_iter().chain(stale_at).min();
-    if let Some(covered) = evidence.covered.filter(|covered| covered.done == 0) {
-        let reason = match covered.of {
-            0 => format!("0 {}", covered.what),
-            of => format!("0 of {of} {}", covered.what),
-        };
-        return refuse(not_enough(&evidence), reason.into(), evidence);
+    let nothing = evidence.covered.as_ref();
+    if let Some(none) = nothing.filter(|covered| covered.done == 0) {
+        let reason = none.none();
+        return refuse(not_enough(&evidence), reason, evidence);
     }
     match (rule.min_traffic, evidence.samples) {
         (Some(needed), Some(samples)) => {
@@ -322,7 +343,8 @@ pub fn admit(
             )]
             let short = (samples as f64) < needed;
             if short {
-                let reason = format!("{samples} of {needed} requests");
+                let requests = counted(samples, "request", "requests");
+                let reason = format!("{requests}, at least {needed} needed");
                 return refuse(not_enough(&evidence), reason.into(), evidence);
             }
         }

@@ -1,7 +1,11 @@
 //! Kind `metric`: a number within limits, and against a baseline.
 //!
 //! The number comes from a configured query (canary, else what is live) or from
-//! the training run of the candidate's model version.
+//! the training run of the candidate's model version. Here it is looked for;
+//! [`judge`] holds it against what the rule asks, [`words`] says so.
+
+mod judge;
+mod words;
 
 use std::time::Duration;
 
@@ -11,13 +15,10 @@ use crate::{
         measure::{Arm, Measure, Sample},
         model::{ModelRun, ModelRunStatus},
         observation::Scope,
-        policy::{
-            BaselineSource, Better, Binding, Breaches, Change, GateRule, GateSource, Limit,
-            OnMissing, Versus,
-        },
+        policy::{BaselineSource, Binding, GateRule, GateSource, Versus},
         rollout::short_duration,
         text::Clean,
-        verdict::{Baseline, Verdict},
+        verdict::Verdict,
     },
     engine::{
         gate::{
@@ -26,7 +27,8 @@ use crate::{
                 BaselineEvidence, Covered, Evidence, Gathered, Producer, Value, no_number,
                 rollout_producer, run_producer,
             },
-            windows::{Count, Measured, count, measured},
+            metric::judge::Measurement,
+            windows::measured,
         },
         lane::Place,
         release::Link,
@@ -53,10 +55,10 @@ impl Gate for Metric {
         let mut text = name;
         if rule.fail.is_set() {
             text.push(' ');
-            text.push_str(&limit_text(rule.fail, &rule.unit));
+            text.push_str(&words::limit_rule(rule.fail, &rule.unit));
         }
         if let Some(versus) = &rule.versus {
-            text.push_str(&versus_text(versus, &rule.unit));
+            text.push_str(&words::versus_rule(rule.better, versus, &rule.unit));
         }
         Clean::from(text)
     }
@@ -80,19 +82,28 @@ impl Gate for Metric {
     }
 
     fn judge(&self, rule: &GateRule, evidence: &Evidence) -> Judgement {
-        let Value::Number { value, windows } = &evidence.value else {
+        let Value::Number {
+            value,
+            over,
+            windows,
+        } = &evidence.value
+        else {
             return Judgement::plain(Verdict::Error, "not a number");
         };
         if !value.is_finite() {
             return Judgement::plain(Verdict::Error, format!("value is {value}"));
         }
-        let windows = rule.breaches.zip(windows.as_deref());
-        let by_limit = against_limits(rule, *value, windows);
+        let measured = Measurement {
+            value: *value,
+            over: *over,
+            windows: rule.breaches.zip(windows.as_ref()),
+        };
+        let by_limit = judge::against_limits(rule, &measured);
         let Some(versus) = &rule.versus else {
             return by_limit;
         };
         let by_baseline =
-            against_baseline(rule, versus, *value, evidence.baseline.as_ref(), windows);
+            judge::against_baseline(rule, versus, &measured, evidence.baseline.as_ref());
         // The worse one speaks; equal verdicts let the limit speak and keep the baseline in view.
         if by_baseline.verdict < by_limit.verdict || !rule.fail.is_set() {
             by_baseline
@@ -103,275 +114,6 @@ impl Gate for Metric {
             }
         }
     }
-}
-
-fn limit_text(limit: Limit, unit: &str) -> String {
-    let unit = if unit.is_empty() {
-        String::new()
-    } else {
-        format!(" {unit}")
-    };
-    match (limit.below, limit.above) {
-        (Some(low), Some(high)) => format!("{low} … {high}{unit}"),
-        (Some(low), None) => format!("≥ {low}{unit}"),
-        (None, Some(high)) => format!("≤ {high}{unit}"),
-        (None, None) => String::new(),
-    }
-}
-
-fn versus_text(versus: &Versus, unit: &str) -> String {
-    let name = match &versus.baseline {
-        BaselineSource::Alias(alias) => alias.to_string(),
-        BaselineSource::Stable => "stable".to_owned(),
-    };
-    let amount = |change: &Change| match (change.absolute, change.relative) {
-        (Some(absolute), _) => {
-            format!("{absolute}{}{unit}", if unit.is_empty() { "" } else { " " })
-        }
-        (None, Some(relative)) => format!("{} %", relative * 100.0),
-        (None, None) => String::new(),
-    };
-    let mut text = String::new();
-    if let Some(change) = &versus.max_regression {
-        text.push_str(&format!(" · at most {} worse than {name}", amount(change)));
-    }
-    if let Some(change) = &versus.min_improvement {
-        text.push_str(&format!(
-            " · at least {} better than {name}",
-            amount(change)
-        ));
-    }
-    text
-}
-
-fn outside(limit: Limit, value: f64) -> Option<f64> {
-    limit
-        .below
-        .filter(|low| value < *low)
-        .or_else(|| limit.above.filter(|high| *high < value))
-}
-
-/// The limit nearest to a value, for the margin.
-fn nearest(limit: Limit, value: f64) -> Option<(f64, f64)> {
-    let low = limit.below.map(|low| (low, value - low));
-    let high = limit.above.map(|high| (high, high - value));
-    match (low, high) {
-        (Some(low), Some(high)) => Some(if low.1 < high.1 { low } else { high }),
-        (low, high) => low.or(high),
-    }
-}
-
-/// An N-of-M rule with the windows that count.
-type Windowed<'a> = Option<(Breaches, &'a [Measured])>;
-
-fn against_limits(rule: &GateRule, value: f64, windows: Windowed<'_>) -> Judgement {
-    let near = nearest(rule.fail, value);
-    let make = |verdict, reason: String, limit: Option<f64>| Judgement {
-        verdict,
-        reason: reason.into(),
-        observed: Some(value),
-        limit: limit.or(near.map(|(limit, _)| limit)),
-        baseline: None,
-        margin: near.map(|(_, margin)| margin),
-    };
-    let sign = |value: f64, limit: f64| if value < limit { "<" } else { ">" };
-    let beyond = |value: f64, limit: f64| {
-        format!("{} {} {}", number(value), sign(value, limit), number(limit))
-    };
-    let now = outside(rule.fail, value);
-    match windows.filter(|_| rule.fail.is_set()) {
-        None => {
-            if let Some(limit) = now {
-                return make(Verdict::Fail, beyond(value, limit), Some(limit));
-            }
-        }
-        Some((breaches, windows)) => {
-            let is_bad = |window: &Measured| outside(rule.fail, window.value).is_some();
-            let newest_bad = windows.iter().rev().find(|window| is_bad(window));
-            let (words, limit) = match (now, newest_bad) {
-                (Some(limit), _) => (beyond(value, limit), Some(limit)),
-                (None, Some(window)) => {
-                    let limit = outside(rule.fail, window.value);
-                    let words = limit.map(|limit| beyond(window.value, limit));
-                    let now = number(value);
-                    (format!("{}, now {now}", words.unwrap_or_default()), limit)
-                }
-                (None, None) => (within(rule, value), None),
-            };
-            let of = breaches.of;
-            match count(breaches, windows, is_bad) {
-                Count::Bad(bad) => {
-                    return make(
-                        Verdict::Fail,
-                        format!("{words}, {bad} of {of} windows"),
-                        limit,
-                    );
-                }
-                Count::Open => return make(Verdict::Pending, open(&words, of, windows), limit),
-                Count::Good(bad) if now.is_some() || bad > 0 => {
-                    return make(
-                        Verdict::Warn,
-                        format!("{words}, {bad} of {of} windows"),
-                        limit,
-                    );
-                }
-                Count::Good(_) => {}
-            }
-        }
-    }
-    if let Some(limit) = outside(rule.warn, value) {
-        let words = format!("{} (warning limit)", beyond(value, limit));
-        return make(Verdict::Warn, words, Some(limit));
-    }
-    make(Verdict::Pass, within(rule, value), None)
-}
-
-/// The value and the limit it keeps.
-fn within(rule: &GateRule, value: f64) -> String {
-    nearest(rule.fail, value).map_or_else(
-        || number(value),
-        |(limit, _)| {
-            let sign = if value < limit { "≤" } else { "≥" };
-            format!("{} {sign} {}", number(value), number(limit))
-        },
-    )
-}
-
-fn open(words: &str, of: u32, windows: &[Measured]) -> String {
-    format!("{words}, {} of {of} windows measured", windows.len())
-}
-
-/// Four significant digits at most, no trailing zeros: what people compare by eye.
-fn number(value: f64) -> String {
-    let magnitude = value.abs();
-    let decimals = if magnitude >= 1000.0 {
-        0
-    } else if magnitude >= 100.0 {
-        1
-    } else if magnitude >= 10.0 {
-        2
-    } else if magnitude >= 1.0 {
-        3
-    } else {
-        4
-    };
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
-}
-
-fn against_baseline(
-    rule: &GateRule,
-    versus: &Versus,
-    value: f64,
-    baseline: Option<&BaselineEvidence>,
-    windows: Windowed<'_>,
-) -> Judgement {
-    let (name, base, same_data) = match baseline {
-        Some(BaselineEvidence::Value {
-            name,
-            value,
-            same_data,
-        }) => (name, *value, *same_data),
-        Some(BaselineEvidence::Itself(why)) => {
-            return Judgement::plain(Verdict::NotApplicable, why.clone());
-        }
-        Some(BaselineEvidence::Broken(why)) => {
-            return Judgement::plain(Verdict::Error, why.clone());
-        }
-        Some(BaselineEvidence::None(why)) => return missing_baseline(versus, why),
-        None => return missing_baseline(versus, &"no baseline".into()),
-    };
-    let make = |verdict, reason: String| Judgement {
-        verdict,
-        reason: reason.into(),
-        observed: Some(value),
-        limit: None,
-        baseline: Some(Baseline {
-            name: name.clone(),
-            value: base,
-        }),
-        margin: None,
-    };
-    if !base.is_finite() {
-        return make(Verdict::Error, format!("{name} is {base}"));
-    }
-    let Some(holds) = compares_well(rule.better, versus, value, base) else {
-        return make(
-            Verdict::Error,
-            format!("{name} is 0: a relative rule needs an absolute one beside it"),
-        );
-    };
-    let words = format!("{} against {name} {}", number(value), number(base));
-    if let Some((breaches, windows)) = windows {
-        // A window in which a share of the baseline says nothing is not measured.
-        let compared: Vec<Measured> = windows
-            .iter()
-            .filter(|window| window_holds(rule.better, versus, window).is_some())
-            .copied()
-            .collect();
-        let is_bad = |window: &Measured| window_holds(rule.better, versus, window) == Some(false);
-        let of = breaches.of;
-        match count(breaches, &compared, is_bad) {
-            Count::Bad(bad) => {
-                return make(Verdict::Fail, format!("{words}, {bad} of {of} windows"));
-            }
-            Count::Open => return make(Verdict::Pending, open(&words, of, &compared)),
-            Count::Good(bad) if !holds || bad > 0 => {
-                return make(Verdict::Warn, format!("{words}, {bad} of {of} windows"));
-            }
-            Count::Good(_) => {}
-        }
-    } else if !holds {
-        return make(Verdict::Fail, words);
-    }
-    if versus.same_data && same_data != Some(true) {
-        return make(Verdict::Warn, format!("measured on other data than {name}"));
-    }
-    make(Verdict::Pass, words)
-}
-
-fn window_holds(better: Better, versus: &Versus, window: &Measured) -> Option<bool> {
-    compares_well(better, versus, window.value, window.stable?)
-}
-
-/// Whether a value keeps to what is tolerated against a baseline; `None` where
-/// a share of nothing is asked for.
-fn compares_well(better: Better, versus: &Versus, value: f64, base: f64) -> Option<bool> {
-    let gain = match better {
-        Better::Higher => value - base,
-        Better::Lower => base - value,
-    };
-    let allowed = |change: &Change| match (change.absolute, change.relative) {
-        (Some(absolute), Some(relative)) => Some(absolute.max(relative * base.abs())),
-        (Some(absolute), None) => Some(absolute),
-        (None, Some(relative)) => (base != 0.0).then(|| relative * base.abs()),
-        (None, None) => None,
-    };
-    // Rounding of decimal inputs must not fail a value that stands exactly on the rule.
-    let slack = 1e-12 * base.abs().max(1.0);
-    let mut holds = true;
-    for (change, sign) in [
-        (&versus.max_regression, -1.0),
-        (&versus.min_improvement, 1.0),
-    ] {
-        if let Some(change) = change {
-            holds &= sign * allowed(change)? - slack <= gain;
-        }
-    }
-    Some(holds)
-}
-
-fn missing_baseline(versus: &Versus, why: &Clean) -> Judgement {
-    let verdict = match versus.on_missing_baseline {
-        OnMissing::Warn => Verdict::Warn,
-        OnMissing::Missing => Verdict::Missing,
-        OnMissing::Pass => Verdict::Pass,
-    };
-    Judgement::plain(verdict, why.clone())
 }
 
 fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered {
@@ -445,17 +187,24 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
     };
     let windows = rule
         .breaches
-        .map(|breaches| measured(rule, breaches, &spec.id, arm, view));
+        .map(|breaches| measured(rule, breaches, spec, arm, view));
     let evidence = Evidence {
         covered: rule
             .breaches
             .zip(windows.as_ref())
             .map(|(breaches, windows)| Covered {
-                done: windows.len() as u64,
+                done: windows.windows.len() as u64,
                 of: u64::from(breaches.of),
-                what: "windows measured",
+                what: ["window", "windows"].map(|what| {
+                    Clean::from(format!("{what}{} measured", words::width(spec.window)))
+                }),
+                detail: Clean::default(),
             }),
-        value: Value::Number { value, windows },
+        value: Value::Number {
+            value,
+            over: Some(spec.looks_back).filter(|back| !back.is_zero()),
+            windows,
+        },
         baseline: rule
             .versus
             .as_ref()
@@ -707,6 +456,7 @@ fn from_registry(rule: &GateRule, metric: &Clean, view: &View<'_>) -> Gathered {
     let evidence = Evidence {
         value: Value::Number {
             value: *value,
+            over: None,
             windows: None,
         },
         baseline: rule

@@ -2,9 +2,11 @@
 
 use crate::{
     domain::{
+        Timestamp,
         observation::Scope,
-        pipeline::{Outcome, Phase},
+        pipeline::{Job, Outcome, Phase, Run, RunStatus},
         policy::{Binding, GateRule, GateSource},
+        quantity::counted,
         text::Clean,
         verdict::Verdict,
     },
@@ -13,8 +15,10 @@ use crate::{
             Gate, Judgement, View,
             front::{Covered, Evidence, Gathered, Producer, Value},
         },
+        lane::Place,
         release::Link,
         standing::Asks,
+        world::Known,
     },
 };
 
@@ -73,9 +77,10 @@ impl Gate for Pipeline {
         let all = view.world.jobs_of(id);
         // Jobs held back by a gate, and those queued behind it, are what the
         // gate's answer lets go: they are not asked about before it.
-        let held_back = all.iter().any(|job| job.status.phase == Phase::Waiting);
+        let held_back = !view.world.approvals_of(id).is_empty()
+            && all.iter().any(|job| job.status.phase == Phase::Waiting);
         let asked = |phase: &Phase| !(held_back && matches!(phase, Phase::Waiting | Phase::Queued));
-        let jobs: Vec<_> = all
+        let mut jobs: Vec<_> = all
             .iter()
             .filter(|job| job.name.to_lowercase().contains(&wanted))
             .filter(|job| !wanted.is_empty() || asked(&job.status.phase))
@@ -83,23 +88,35 @@ impl Gate for Pipeline {
             .collect();
         if jobs.is_empty() && wanted.is_empty() && run.status.has_ended() {
             // An old run whose jobs were not read: its own status says it all.
-            return found(
-                vec![("run".into(), run.status.clone())],
-                run.updated_at,
-                producer,
-                run,
-                view,
-            );
+            let itself = vec![("run".into(), run.status.clone())];
+            let covered = coverage(&itself);
+            return found(itself, covered, run.updated_at, producer, run, view);
         }
         if jobs.is_empty() {
+            let none = match (&run.status.reason, wanted.is_empty()) {
+                (Some(reason), _) if producer == Producer::AtWork => {
+                    format!("run {id} {}: {reason}", run.status.word())
+                }
+                (_, true) => format!("run {id} has no jobs"),
+                (_, false) => format!("no job `{pattern}` in run {id}"),
+            };
             return Gathered::Nothing {
-                why: Clean::from(format!("no job `{pattern}` in run {id}")),
+                why: Clean::from(none),
                 producer,
                 backend,
             };
         }
         let ended_at = all.iter().filter_map(|job| job.ended_at).max();
-        found(jobs, ended_at.or(run.updated_at), producer, run, view)
+        let covered = coverage(&jobs);
+        jobs.extend(ended_badly(&wanted, run, &jobs, &all, view));
+        found(
+            jobs,
+            covered,
+            ended_at.or(run.updated_at),
+            producer,
+            run,
+            view,
+        )
     }
 
     fn asks(&self, _rule: &GateRule, view: &View<'_>) -> Asks {
@@ -115,30 +132,37 @@ impl Gate for Pipeline {
         let Value::Jobs(jobs) = &evidence.value else {
             return Judgement::plain(Verdict::Error, "no jobs");
         };
-        let named = |want: &dyn Fn(&crate::domain::pipeline::RunStatus) -> bool| -> Vec<String> {
+        let named = |want: &dyn Fn(&RunStatus) -> bool| -> Vec<String> {
             jobs.iter()
                 .filter(|(_, status)| want(status))
-                .map(|(name, status)| format!("{name} {}", status.word()))
+                .map(|(name, status)| said(name, status))
                 .collect()
         };
-        let failed = named(&|status| status.outcome == Some(Outcome::Failed));
-        if !failed.is_empty() {
-            return Judgement::plain(Verdict::Fail, failed.join(", "));
-        }
+        // A job that broke down measured nothing: that is no NO-GO.
+        let failed =
+            named(&|status| status.outcome == Some(Outcome::Failed) && !status.broke_down());
         let odd = named(&|status| {
-            matches!(status.outcome, Some(Outcome::Unknown(_)))
+            status.broke_down()
+                || matches!(status.outcome, Some(Outcome::Unknown(_)))
                 || matches!(status.phase, Phase::Unknown(_))
         });
-        if !odd.is_empty() {
-            return Judgement::plain(Verdict::Error, odd.join(", "));
-        }
+        // These will say nothing any more, whatever the others are still about.
+        let silent = named(&|status| {
+            matches!(
+                status.outcome,
+                Some(Outcome::Cancelled | Outcome::Neutral) | None
+            ) && status.has_ended()
+        });
         let open = named(&|status| !status.has_ended());
-        if !open.is_empty() {
-            return Judgement::plain(Verdict::Pending, open.join(", "));
-        }
-        let stopped = named(&|status| matches!(status.outcome, Some(Outcome::Cancelled)));
-        if !stopped.is_empty() {
-            return Judgement::plain(Verdict::Missing, stopped.join(", "));
+        for (verdict, those) in [
+            (Verdict::Fail, failed),
+            (Verdict::Error, odd),
+            (Verdict::Missing, silent),
+            (Verdict::Pending, open),
+        ] {
+            if !those.is_empty() {
+                return Judgement::plain(verdict, those.join(", "));
+            }
         }
         let done = jobs
             .iter()
@@ -154,27 +178,74 @@ impl Gate for Pipeline {
         if !remarks.is_empty() {
             return Judgement::plain(Verdict::Warn, remarks.join(", "));
         }
-        let jobs_word = if done == 1 { "job" } else { "jobs" };
-        Judgement::plain(Verdict::Pass, format!("{done} {jobs_word} succeeded"))
+        Judgement::plain(
+            Verdict::Pass,
+            format!("{} succeeded", counted(done, "job", "jobs")),
+        )
+    }
+}
+
+/// A job or run and how it stands, in few words.
+fn said(name: &str, status: &RunStatus) -> String {
+    let reason = status
+        .reason
+        .as_ref()
+        .map_or_else(String::new, |reason| format!(" ({reason})"));
+    format!("{name} {}{reason}", status.word())
+}
+
+/// The run itself, where it ended otherwise than well and no job asked about
+/// says so. It counts for the run as a whole, and for any job as long as the
+/// release is on its way: such a run brings it nowhere.
+fn ended_badly(
+    wanted: &str,
+    run: &Run,
+    asked: &[(Clean, RunStatus)],
+    all: &[&Known<Job>],
+    view: &View<'_>,
+) -> Option<(Clean, RunStatus)> {
+    let is_bad = |status: &RunStatus| {
+        status.has_ended() && !matches!(status.outcome, Some(Outcome::Succeeded | Outcome::Skipped))
+    };
+    let on_its_way = matches!(view.lane.place, Place::RunFailed | Place::Rejected { .. });
+    let counts = wanted.is_empty() || on_its_way;
+    if !counts || !is_bad(&run.status) || asked.iter().any(|(_, status)| is_bad(status)) {
+        return None;
+    }
+    let mut status = run.status.clone();
+    let culprit = all.iter().find(|job| is_bad(&job.status));
+    status.reason = match (&view.lane.place, culprit) {
+        (Place::Rejected { by, .. }, _) => Some(Clean::from(format!("rejected by {by}"))),
+        (_, Some(job)) => Some(Clean::from(said(&job.name, &job.status))),
+        (_, None) => status.reason,
+    };
+    Some((Clean::from(format!("run {}", run.number)), status))
+}
+
+/// Jobs that ran of those asked about: one that was skipped or cancelled checked
+/// nothing; one that goes on may yet.
+fn coverage(jobs: &[(Clean, RunStatus)]) -> Covered {
+    let idle: Vec<String> = jobs
+        .iter()
+        .filter(|(_, status)| matches!(status.outcome, Some(Outcome::Skipped | Outcome::Cancelled)))
+        .map(|(name, status)| said(name, status))
+        .collect();
+    Covered {
+        done: (jobs.len() - idle.len()) as u64,
+        of: jobs.len() as u64,
+        what: ["job ran".into(), "jobs ran".into()],
+        detail: Clean::from(idle.join(", ")),
     }
 }
 
 fn found(
-    jobs: Vec<(Clean, crate::domain::pipeline::RunStatus)>,
-    made_at: Option<crate::domain::Timestamp>,
+    jobs: Vec<(Clean, RunStatus)>,
+    covered: Covered,
+    made_at: Option<Timestamp>,
     producer: Producer,
-    run: &crate::engine::world::Known<crate::domain::pipeline::Run>,
+    run: &Known<Run>,
     view: &View<'_>,
 ) -> Gathered {
-    let samples = u64::try_from(jobs.len()).ok();
-    let jobs_asked = jobs.len();
-    // A job that was skipped or cancelled checked nothing; one that goes on may yet.
-    let ran = jobs
-        .iter()
-        .filter(|(_, status)| {
-            !matches!(status.outcome, Some(Outcome::Skipped | Outcome::Cancelled))
-        })
-        .count();
     Gathered::Found(Box::new(Evidence {
         value: Value::Jobs(jobs),
         baseline: None,
@@ -183,12 +254,8 @@ fn found(
         fetched_at: view.world.proved_at(run),
         default_max_age: None,
         changes_at: None,
-        samples,
-        covered: Some(Covered {
-            done: ran as u64,
-            of: jobs_asked as u64,
-            what: "jobs ran",
-        }),
+        samples: Some(covered.of),
+        covered: Some(covered),
         producer,
         backend: run.id.backend.clone(),
         url: Some(run.url.clone()),

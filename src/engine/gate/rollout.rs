@@ -182,7 +182,8 @@ fn coverage(analyses: &[Analysis]) -> Option<Covered> {
     Some(Covered {
         done,
         of,
-        what: "measurements",
+        what: ["measurement".into(), "measurements".into()],
+        detail: Clean::default(),
     })
 }
 

@@ -4,9 +4,12 @@
 //! about and saw enough traffic. Windows stand on a grid and do not overlap, so
 //! each is evidence of its own, whoever asked and however often.
 
+use std::time::Duration;
+
 use crate::{
     domain::{
         Timestamp,
+        catalog::MetricSpec,
         measure::{Arm, MetricId},
         policy::{Breaches, GateRule},
     },
@@ -24,8 +27,30 @@ pub struct Measured {
     pub stable: Option<f64>,
 }
 
-/// The windows that count among the last `breaches.of`, oldest first.
+/// Windows that count, and how wide they are.
+#[derive(Clone, Debug)]
+pub struct Windowed {
+    /// How much time each covers.
+    pub width: Duration,
+    /// Those that count, oldest first.
+    pub windows: Vec<Measured>,
+}
+
+/// The windows that count among the last `breaches.of`.
 pub(super) fn measured(
+    rule: &GateRule,
+    breaches: Breaches,
+    spec: &MetricSpec,
+    arm: Arm,
+    view: &View<'_>,
+) -> Windowed {
+    Windowed {
+        width: spec.window,
+        windows: counting(rule, breaches, &spec.id, arm, view),
+    }
+}
+
+fn counting(
     rule: &GateRule,
     breaches: Breaches,
     id: &MetricId,
@@ -99,11 +124,7 @@ pub(super) enum Count {
 }
 
 /// Counts the bad ones, in whatever order they came.
-pub(super) fn count(
-    breaches: Breaches,
-    windows: &[Measured],
-    is_bad: impl Fn(&Measured) -> bool,
-) -> Count {
+pub(super) fn count<W>(breaches: Breaches, windows: &[W], is_bad: impl Fn(&W) -> bool) -> Count {
     let bad = windows.iter().filter(|window| is_bad(window)).count();
     let all = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let open = all(breaches.of).saturating_sub(windows.len());

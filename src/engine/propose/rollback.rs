@@ -138,7 +138,7 @@ fn default_target<'a>(
     let name = name_of(scene, left);
     Err(Refusal::NothingToDo(Clean::from(format!(
         "users were taken from {name} back to {}, and nothing earlier is left: name it to go \
-         there all the same (`:rollback {name}`, `--to {name}`)",
+         there all the same (`rollback --to {name}`)",
         name_of_current(scene, rollout)
     ))))
 }

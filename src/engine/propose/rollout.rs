@@ -3,6 +3,7 @@
 use crate::{
     domain::{
         action::{ActionKind, RolloutAction, Subject},
+        quantity::counted,
         rollout::{Rollout, RolloutStep, Strategy, short_duration},
         text::Clean,
     },
@@ -12,6 +13,9 @@ use crate::{
         propose::{Scene, fact, rollout_step, version_of, without_index},
     },
 };
+
+/// Why nothing can be stepped through.
+const DONE: &str = "nothing is rolling out: users are fully on the wanted revision";
 
 fn nothing(why: impl Into<Clean>) -> Refusal {
     Refusal::NothingToDo(why.into())
@@ -23,9 +27,7 @@ pub(super) fn hold(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         return Err(Refusal::AlreadySo("already held".into()));
     }
     if rollout.is_fully_promoted() {
-        return Err(nothing(
-            "nothing is rolling out: users are fully on the wanted revision",
-        ));
+        return Err(nothing(DONE));
     }
     if rollout.aborted.is_some() {
         return Err(nothing("already aborted: users are on the stable revision"));
@@ -53,7 +55,7 @@ pub(super) fn abort(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let rollout = scene.canary()?;
     if rollout.is_fully_promoted() {
         return Err(nothing(
-            "users are fully on this revision: there is no canary to abort; `R` rolls back",
+            "users are fully on this revision: there is no canary to abort; `rollback` takes them back",
         ));
     }
     if rollout.aborted.is_some() {
@@ -65,7 +67,7 @@ pub(super) fn abort(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     plan.facts.extend(standing(rollout));
     plan.facts.push(fact(
         "stays",
-        "the revision in the spec is unchanged: `T` starts it again",
+        "the spec is unchanged: `retry` starts it again",
     ));
     abort_steps(scene, rollout, &mut plan);
     plan.undo = Some(Verb::Retry);
@@ -150,7 +152,12 @@ pub(super) fn go_on(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         ));
     }
     if rollout.aborted.is_some() {
-        return Err(nothing("aborted: `T` starts it again from the first step"));
+        return Err(nothing(
+            "aborted: `retry` starts it again from the first step",
+        ));
+    }
+    if rollout.is_fully_promoted() {
+        return Err(nothing(DONE));
     }
     let Some(pause) = &rollout.pause else {
         return Err(nothing("not paused: it moves by itself"));
@@ -204,10 +211,16 @@ pub(super) fn skip(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         return Err(nothing("a blue-green rollout has no steps"));
     }
     if rollout.aborted.is_some() {
-        return Err(nothing("aborted: `T` starts it again from the first step"));
+        return Err(nothing(
+            "aborted: `retry` starts it again from the first step",
+        ));
     }
     let (Some(index), Some(step)) = (rollout.step, rollout.current_step()) else {
-        return Err(nothing("all steps are done"));
+        return Err(nothing(if rollout.is_fully_promoted() {
+            DONE
+        } else {
+            "all steps are done: it moves to the end by itself"
+        }));
     };
     let judges = step.judges();
     let mut plan = scene.plan(
@@ -247,7 +260,7 @@ pub(super) fn retry(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         return Err(nothing("not aborted"));
     }
     if rollout.is_fully_promoted() {
-        return Err(nothing("users are fully on the wanted revision"));
+        return Err(nothing(DONE));
     }
     let mut plan = scene.plan(Class::Throttle, Subject::Rollout(rollout.id.clone()));
     plan.facts.extend(standing(rollout));
@@ -284,8 +297,8 @@ pub(super) fn restart(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         rollout,
         RolloutAction::Restart { at: scene.now },
         format!(
-            "all {} pods of the present revision are replaced, a few at a time",
-            rollout.pods.desired
+            "all of the present revision's {} replaced, a few at a time",
+            counted(rollout.pods.desired, "pod is", "pods are")
         ),
     ));
     Ok(plan)

@@ -351,7 +351,7 @@ fn asks(rule: &GateRule) -> Vec<Line> {
     add(
         "traffic",
         rule.min_traffic
-            .map(|traffic| format!("at least {}", text::number(traffic))),
+            .map(|traffic| format!("at least {} requests", text::number(traffic))),
     );
     add(
         "fresh",

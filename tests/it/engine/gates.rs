@@ -8,7 +8,7 @@ use gonogo::{
         observation::{Fact, Failure, Observation, Scope},
         pipeline::{Outcome, Phase, RunStatus},
         policy::{
-            BaselineSource, Better, Binding, Change, GateRule, GateSource, Limit, OnMissing,
+            BaselineSource, Binding, Change, GateRule, GateSource, Limit, OnMissing,
             RolloutQuestion, Versus,
         },
         quantity::Weight,
@@ -20,6 +20,7 @@ use gonogo::{
     engine::world::World,
 };
 
+use super::pipelines::pipeline_gate;
 use crate::support::build::{
     accuracy_gate, aliases, answer, approval, at, backend, canary, catalog, job, lane,
     latency_gate, live, measure, metric, model_run, registry, revision, rollout, run, runs,
@@ -82,13 +83,13 @@ fn the_limit_itself_is_inside() {
         vec![latency_gate(250.0)],
         &[(Arm::Canary, Sample::Value(250.0))],
         Verdict::Pass,
-        "250 ≥ 250",
+        "250 ms ≤ 250 ms over 1m",
     );
     check(
         vec![latency_gate(250.0)],
         &[(Arm::Canary, Sample::Value(250.5))],
         Verdict::Fail,
-        "250.5 > 250",
+        "250.5 ms > 250 ms over 1m",
     );
 }
 
@@ -99,7 +100,7 @@ fn empty_zero_and_nan_are_three_different_things() {
         gate(),
         &[(Arm::Canary, Sample::Value(0.0))],
         Verdict::Pass,
-        "0 ≤ 250",
+        "0 ms ≤ 250 ms over 1m",
     );
     check(
         gate(),
@@ -136,19 +137,19 @@ fn warning_lies_between_the_two_limits() {
         gate(),
         &[(Arm::Canary, Sample::Value(200.0))],
         Verdict::Pass,
-        "200 ≤ 250",
+        "200 ms ≤ 250 ms over 1m",
     );
     check(
         gate(),
         &[(Arm::Canary, Sample::Value(212.0))],
         Verdict::Warn,
-        "212 > 200 (warning limit)",
+        "212 ms > 200 ms (warning limit) over 1m",
     );
     check(
         gate(),
         &[(Arm::Canary, Sample::Value(260.0))],
         Verdict::Fail,
-        "260 > 250",
+        "260 ms > 250 ms over 1m",
     );
 }
 
@@ -207,6 +208,54 @@ fn a_regression_is_measured_against_the_baseline() {
     );
 }
 
+/// What a person needs to check it by hand: the value, the limit in the same
+/// unit, which share of what it is, and the time that was looked at.
+#[test]
+fn a_reason_names_value_limit_and_what_the_limit_follows_from() {
+    let of = |absolute, relative| versus_stable(Change { absolute, relative });
+    let pair = |canary, stable| {
+        vec![
+            (Arm::Canary, Sample::Value(canary)),
+            (Arm::Stable, Sample::Value(stable)),
+        ]
+    };
+    // A tenth of 200 ms is 20 ms; the limit is 220 ms, or 212 ms where 12 ms are
+    // tolerated. Both together tolerate the larger one.
+    for (gate, canary, reason, limit) in [
+        (
+            of(None, Some(0.1)),
+            221.0,
+            "221 ms > 220 ms (10 % above stable's 200 ms) over 1m",
+            220.0,
+        ),
+        (
+            of(Some(12.0), None),
+            221.0,
+            "221 ms > 212 ms (12 ms above stable's 200 ms) over 1m",
+            212.0,
+        ),
+        (
+            of(Some(12.0), Some(0.1)),
+            300.0,
+            "300 ms > 220 ms (10 % above stable's 200 ms) over 1m",
+            220.0,
+        ),
+    ] {
+        let world = during_canary(gate, &pair(canary, 200.0));
+        let found = only(&world);
+        assert_eq!((&*found.reason, found.limit), (reason, Some(limit)));
+    }
+    let world = during_canary(of(None, Some(0.1)), &pair(5.0, 0.0));
+    assert_eq!(
+        &*only(&world).reason,
+        "stable is 0 ms: a relative rule needs an absolute one beside it"
+    );
+    assert_eq!(
+        &*only(&world).rule,
+        "latency_p95 ≤ 1000 ms · at most 10 % above stable"
+    );
+}
+
 #[test]
 fn a_missing_baseline_is_what_the_policy_says() {
     let tenth = versus_stable(Change {
@@ -237,8 +286,18 @@ fn too_little_traffic_is_no_evidence_yet() {
             (Arm::Traffic, Sample::Value(requests)),
         ]
     };
-    check(gate(), &with(82.0), Verdict::Pending, "82 of 200 requests");
-    check(gate(), &with(200.0), Verdict::Fail, "900 > 250");
+    check(
+        gate(),
+        &with(82.0),
+        Verdict::Pending,
+        "82 requests, at least 200 needed",
+    );
+    check(
+        gate(),
+        &with(200.0),
+        Verdict::Fail,
+        "900 ms > 250 ms over 1m",
+    );
 }
 
 #[test]
@@ -422,18 +481,20 @@ fn a_model_metric_is_held_against_limit_and_champion() {
         }]
     };
     // The candidate has 0.97, the champion 0.96, both scored on the same data.
-    for (below, gain, verdict) in [
-        (0.97, None, Verdict::Pass),
-        (0.98, None, Verdict::Fail),
-        (0.9, Some(0.01), Verdict::Pass),
-        (0.9, Some(0.02), Verdict::Fail),
+    for (below, gain, verdict, reason) in [
+        (0.97, None, Verdict::Pass, "0.97 ≥ 0.97"),
+        (0.98, None, Verdict::Fail, "0.97 < 0.98"),
+        (0.9, Some(0.01), Verdict::Pass, "0.97 ≥ 0.9"),
+        (
+            0.9,
+            Some(0.02),
+            Verdict::Fail,
+            "0.97 < 0.98 (0.02 above champion v1's 0.96)",
+        ),
     ] {
         let world = world(catalog(gate(below, gain)), &setting(), 101);
-        assert_eq!(
-            only(&world).verdict,
-            verdict,
-            "below {below}, gain {gain:?}"
-        );
+        let found = only(&world);
+        assert_eq!((found.verdict, &*found.reason), (verdict, reason));
     }
 }
 
@@ -495,83 +556,6 @@ fn evidence_for_another_commit_is_stale_and_says_which() {
     assert_eq!(
         &*only(&world).reason,
         "evidence is for commit 9f3c2ab, not 1111111"
-    );
-}
-
-fn pipeline_gate(pattern: &str) -> GateRule {
-    GateRule {
-        id: gonogo::domain::id::GateId::new("tests"),
-        class: 'Q',
-        source: GateSource::Pipeline(pattern.to_owned().into()),
-        better: Better::Higher,
-        fail: Limit::default(),
-        ..latency_gate(0.0)
-    }
-}
-
-#[track_caller]
-fn check_jobs(jobs: &[(&str, RunStatus)], run_status: RunStatus, verdict: Verdict) {
-    let mut of = run(2, B, 50);
-    of.status = run_status;
-    let facts = jobs
-        .iter()
-        .zip(1..)
-        .map(|((name, status), id)| Fact::Job(job(&of, id, name, status.clone())))
-        .collect();
-    let told = [
-        runs(100, &[&of]),
-        answer("gh", "jobs 2", 100, facts),
-        rollout(100, live("r/ranker:9f3c2ab")),
-    ];
-    let world = world(catalog(vec![pipeline_gate("test")]), &told, 101);
-    assert_eq!(only(&world).verdict, verdict, "{jobs:?}");
-}
-
-#[test]
-fn jobs_speak_by_their_worst() {
-    let good = RunStatus::ended(Outcome::Succeeded);
-    let ended = || RunStatus::ended(Outcome::Succeeded);
-    check_jobs(
-        &[("unit tests", good.clone()), ("data tests", good.clone())],
-        ended(),
-        Verdict::Pass,
-    );
-    check_jobs(
-        &[
-            ("unit tests", good.clone()),
-            ("data tests", RunStatus::ended(Outcome::Failed)),
-        ],
-        ended(),
-        Verdict::Fail,
-    );
-    check_jobs(
-        &[("unit tests", RunStatus::at(Phase::Running))],
-        RunStatus::at(Phase::Running),
-        Verdict::Pending,
-    );
-    check_jobs(
-        &[(
-            "unit tests",
-            RunStatus::ended(Outcome::Unknown("odd".into())),
-        )],
-        ended(),
-        Verdict::Error,
-    );
-    check_jobs(
-        &[("unit tests", RunStatus::ended(Outcome::Skipped))],
-        ended(),
-        Verdict::Missing,
-    );
-    check_jobs(
-        &[("unit tests", RunStatus::ended(Outcome::Cancelled))],
-        ended(),
-        Verdict::Missing,
-    );
-    check_jobs(&[("train", good.clone())], ended(), Verdict::Missing);
-    check_jobs(
-        &[("train", good)],
-        RunStatus::at(Phase::Running),
-        Verdict::Pending,
     );
 }
 
@@ -717,27 +701,4 @@ fn coverage_is_told_by_every_kind_that_counts() {
     let measuring = world(catalog(vec![gate]), &told, 101);
     assert_eq!(share(&measuring), Some(0.75), "three of four measurements");
     assert_eq!(only(&measuring).verdict, Verdict::Pending);
-}
-
-#[test]
-fn what_covers_nothing_is_missing_before_its_kind_is_asked() {
-    let mut of = run(2, B, 50);
-    of.status = RunStatus::ended(Outcome::Succeeded);
-    let skipped = Fact::Job(job(
-        &of,
-        1,
-        "unit tests",
-        RunStatus::ended(Outcome::Skipped),
-    ));
-    let told = [
-        runs(100, &[&of]),
-        answer("gh", "jobs acme/recsys#2", 100, vec![skipped]),
-        rollout(100, live("r/ranker:9f3c2ab")),
-    ];
-    let world = world(catalog(vec![pipeline_gate("test")]), &told, 101);
-    let found = only(&world);
-    assert_eq!(
-        (found.verdict, &*found.reason, found.coverage),
-        (Verdict::Missing, "0 of 1 jobs ran", Some(0.0))
-    );
 }

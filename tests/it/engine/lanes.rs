@@ -207,7 +207,7 @@ fn the_queue_is_worst_first() {
     let first = &waiting(&hurting)[0];
     assert_eq!(
         (first.urgency, &*first.reason),
-        (Urgency::Hurting, "at 30 %: latency 900 > 250")
+        (Urgency::Hurting, "at 30 %: latency 900 ms > 250 ms over 1m")
     );
     let calm = with(&[
         runs(100, &[&run(1, A, 0), &run(2, B, 50)]),

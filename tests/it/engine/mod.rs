@@ -8,6 +8,7 @@ mod gates;
 mod indexes;
 mod lanes;
 mod outages;
+mod pipelines;
 mod undoing;
 mod whose;
 mod windows;

@@ -83,36 +83,41 @@ fn some<const N: usize>(values: [f64; N]) -> [Option<f64>; N] {
 #[test]
 fn so_many_bad_windows_are_bad_in_whatever_order() {
     for (values, now, verdict, reason) in [
-        ([100.0, 100.0, 100.0], 100.0, Verdict::Pass, "100 ≤ 250"),
+        (
+            [100.0, 100.0, 100.0],
+            100.0,
+            Verdict::Pass,
+            "100 ms ≤ 250 ms, 0 of 3 windows of 1m outside",
+        ),
         (
             [100.0, 100.0, 300.0],
             100.0,
             Verdict::Warn,
-            "300 > 250, now 100, 1 of 3 windows",
+            "300 ms > 250 ms, now 100 ms, 1 of 3 windows of 1m outside",
         ),
         (
             [100.0, 100.0, 100.0],
             300.0,
             Verdict::Warn,
-            "300 > 250, 0 of 3 windows",
+            "300 ms > 250 ms, 0 of 3 windows of 1m outside",
         ),
         (
             [100.0, 300.0, 300.0],
             300.0,
             Verdict::Fail,
-            "300 > 250, 2 of 3 windows",
+            "300 ms > 250 ms, 2 of 3 windows of 1m outside",
         ),
         (
             [300.0, 100.0, 300.0],
             300.0,
             Verdict::Fail,
-            "300 > 250, 2 of 3 windows",
+            "300 ms > 250 ms, 2 of 3 windows of 1m outside",
         ),
         (
             [300.0, 300.0, 100.0],
             100.0,
             Verdict::Fail,
-            "300 > 250, now 100, 2 of 3 windows",
+            "300 ms > 250 ms, now 100 ms, 2 of 3 windows of 1m outside",
         ),
     ] {
         assert_eq!(
@@ -129,14 +134,14 @@ fn fewer_windows_than_it_takes_to_decide_is_pending_and_never_a_warning() {
         judged(gate(), 377.0, &[None, None, Some(377.0)]),
         (
             Verdict::Pending,
-            "377 > 250, 1 of 3 windows measured".to_owned()
+            "377 ms > 250 ms, 1 of 3 windows of 1m measured".to_owned()
         )
     );
     assert_eq!(
         judged(gate(), 100.0, &[None, None, Some(100.0)]),
         (
             Verdict::Pending,
-            "100 ≤ 250, 1 of 3 windows measured".to_owned()
+            "100 ms ≤ 250 ms, 1 of 3 windows of 1m measured".to_owned()
         )
     );
     // Two good ones of three cannot become two bad ones, two bad ones are enough.
@@ -154,7 +159,7 @@ fn fewer_windows_than_it_takes_to_decide_is_pending_and_never_a_warning() {
     );
     assert_eq!(
         judged(gate(), 100.0, &[None, None, None]),
-        (Verdict::Pending, "0 of 3 windows measured".to_owned())
+        (Verdict::Pending, "0 of 3 windows of 1m measured".to_owned())
     );
 }
 
@@ -216,7 +221,7 @@ fn windows_of_an_earlier_canary_are_none_of_this_one() {
     let world = with(gate(), second, said, 902);
     assert_eq!(
         (finding(&world).verdict, &*finding(&world).reason),
-        (Verdict::Pending, "0 of 3 windows measured")
+        (Verdict::Pending, "0 of 3 windows of 1m measured")
     );
 }
 
@@ -244,7 +249,7 @@ fn a_revision_that_came_back_does_not_answer_for_the_one_between() {
     now.version = Some(101);
     reduce(&mut world, &rollout(890, now));
     settle(&mut world, at(902));
-    assert_eq!(&*finding(&world).reason, "0 of 3 windows measured");
+    assert_eq!(&*finding(&world).reason, "0 of 3 windows of 1m measured");
 }
 
 #[test]
@@ -264,7 +269,10 @@ fn a_window_without_enough_traffic_is_not_measured() {
     );
     assert_eq!(
         (finding(&world).verdict, &*finding(&world).reason),
-        (Verdict::Pending, "300 > 250, 1 of 3 windows measured")
+        (
+            Verdict::Pending,
+            "300 ms > 250 ms, 1 of 3 windows of 1m measured"
+        )
     );
 }
 
@@ -331,7 +339,10 @@ fn once_live_the_windows_since_then_count() {
     // Only the one from 840 to 900 lies after the change at 810.
     assert_eq!(
         (finding(&world).verdict, &*finding(&world).reason),
-        (Verdict::Pending, "300 > 250, 1 of 3 windows measured")
+        (
+            Verdict::Pending,
+            "300 ms > 250 ms, 1 of 3 windows of 1m measured"
+        )
     );
 }
 

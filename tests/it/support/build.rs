@@ -128,6 +128,7 @@ pub(crate) fn catalog(gates: Vec<GateRule>) -> Catalog {
         aggregate: None,
         range: Duration::from_secs(900),
         window: Duration::from_secs(60),
+        looks_back: Duration::from_secs(60),
     };
     let spec = ServiceSpec {
         name: service.clone(),

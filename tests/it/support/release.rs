@@ -46,6 +46,7 @@ pub(crate) fn metric(name: &'static str) -> MetricSpec {
         aggregate: None,
         range: Duration::from_secs(1800),
         window: Duration::from_secs(60),
+        looks_back: Duration::from_secs(60),
     }
 }
 

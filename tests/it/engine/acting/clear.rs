@@ -16,7 +16,7 @@ fn a_throttle_needs_go_and_a_brake_needs_nothing() {
                 ..
             }) => {
                 assert_eq!(said, word);
-                assert_eq!(reasons[0], "latency fail: 300 > 250");
+                assert_eq!(reasons[0], "latency fail: 300 ms > 250 ms over 1m");
             }
             Err(other) => panic!("{other}"),
         }

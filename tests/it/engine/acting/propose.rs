@@ -24,7 +24,7 @@ fn cluster_trap_1_continue_is_resume_while_held_and_never_skips() {
 fn cluster_trap_2_nothing_is_left_to_abort_once_everything_is_on_it() {
     let refusal = ask(&scene(200.0, live("r/ranker:1111111")), Verb::Abort).unwrap_err();
     assert!(
-        matches!(&refusal, Refusal::NothingToDo(why) if why.contains('R')),
+        matches!(&refusal, Refusal::NothingToDo(why) if why.contains("`rollback`")),
         "{refusal}"
     );
 }
