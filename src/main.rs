@@ -24,9 +24,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return cli::not_started(&error).into(),
     };
-    let exit = runtime.block_on(cli::run(line));
+    let exit = runtime.block_on(cli::run(line, &panics));
     runtime.shutdown_timeout(GRACE);
-    if panics.happened() {
+    // One that ended for it has said so already.
+    if panics.happened() && exit != Exit::Internal {
         Exit::Panic.into()
     } else {
         exit.into()

@@ -78,10 +78,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Line, Exit
 }
 
 /// Runs a command, or the cockpit when there is none, until it ends or a
-/// signal ends it.
-pub async fn run(line: Line) -> Exit {
+/// signal ends it. One that only waits for news ends when something panicked:
+/// the news might never come.
+pub async fn run(line: Line, panics: &Panics) -> Exit {
     let mut out = Out::new(line.global.plain);
     let wants_json = line.command.as_ref().is_some_and(wants_json);
+    let in_lines = matches!(line.command, Some(Command::Watch(_)));
     // The cockpit and the demo end in their own way: there is a terminal to give
     // back, or a world to stop.
     let ends_itself = matches!(line.command, None | Some(Command::Demo(_)));
@@ -89,9 +91,14 @@ pub async fn run(line: Line) -> Exit {
         dispatch(line, &mut out).await
     } else {
         let mut ends = Ends::listen();
+        let waits = line.command.as_ref().is_some_and(waits_for_news);
         let ended = tokio::select! {
             ended = dispatch(line, &mut out) => Ok(ended),
             number = ends.next() => Err(number),
+            () = panics.wait(), if waits => Ok(Err(Stop::new(
+                Exit::Internal,
+                "a part of gonogo crashed, as told above: what it says from here on may be wrong",
+            ))),
         };
         match ended {
             Ok(ended) => ended,
@@ -105,13 +112,16 @@ pub async fn run(line: Line) -> Exit {
         Ok(exit) => exit,
         Err(stop) => {
             let Stop { exit, message } = stop;
-            if wants_json {
-                out.json(&json!({
-                    "schema": SCHEMA,
-                    "code": exit.code(),
-                    "word": exit.word(),
-                    "error": message,
-                }));
+            let document = json!({
+                "schema": SCHEMA,
+                "code": exit.code(),
+                "word": exit.word(),
+                "error": message,
+            });
+            if wants_json && in_lines {
+                out.json_line(&document);
+            } else if wants_json {
+                out.json(&document);
             } else if !message.is_empty() {
                 out.remark(format!("gonogo: {message}"));
             }
@@ -220,6 +230,14 @@ async fn demo(global: &Global, args: &args::Demo, out: &mut Out) -> Result<Exit,
     };
     stage.end().await;
     ended
+}
+
+fn waits_for_news(command: &Command) -> bool {
+    match command {
+        Command::Watch(_) => true,
+        Command::Check(check) => check.wait,
+        _ => false,
+    }
 }
 
 fn wants_json(command: &Command) -> bool {

@@ -13,16 +13,38 @@ use std::{
     },
 };
 
+use tokio::sync::Notify;
+
 use crate::{app::Handle, backend::secret::redact, config::env};
 
 /// Whether anything panicked.
 #[derive(Clone, Debug, Default)]
-pub struct Panics(Arc<AtomicBool>);
+pub struct Panics(Arc<Mark>);
+
+#[derive(Debug, Default)]
+struct Mark {
+    happened: AtomicBool,
+    told: Notify,
+}
 
 impl Panics {
     /// Whether anything panicked since installation.
     pub fn happened(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.happened.load(Ordering::Relaxed)
+    }
+
+    /// Waits until something panics, or returns at once if something has. For
+    /// one who waits.
+    pub(super) async fn wait(&self) {
+        // A panic before the wait left word, so none is overlooked.
+        while !self.happened() {
+            self.0.told.notified().await;
+        }
+    }
+
+    fn note(&self) {
+        self.0.happened.store(true, Ordering::Relaxed);
+        self.0.told.notify_one();
     }
 }
 
@@ -42,7 +64,7 @@ pub(super) fn install() -> Panics {
     let before = std::panic::take_hook();
     let mark = panics.clone();
     std::panic::set_hook(Box::new(move |info| {
-        mark.0.store(true, Ordering::Relaxed);
+        mark.note();
         match &report {
             // A message may quote what it choked on, and that may be a credential.
             Some(report) => {

@@ -170,6 +170,23 @@ fn a_panic_anywhere_is_101_whatever_the_answer_was() {
     finish(check).expect(101).says("crates_trap_7").says("GO");
 }
 
+#[test]
+fn watching_ends_with_70_and_words_once_something_panicked() {
+    let demo = Demo::start("canary");
+    let crash = |arguments: &[&str]| {
+        let mut watch = command(demo.folder(), arguments);
+        watch
+            .env("GONOGO_CONFIG", demo.config())
+            .env("GONOGO_PANIC_AT", "task:a feed fell");
+        finish(watch).expect(70).says("a feed fell")
+    };
+    crash(&["watch", "recsys-ranker", "--env", "prod-eu"]).says("a part of gonogo crashed");
+    let told = crash(&["watch", "recsys-ranker", "--env", "prod-eu", "--json"]);
+    let last: Value = serde_json::from_str(told.out.lines().last().unwrap()).unwrap();
+    assert_eq!(last["code"], 70, "{last}");
+    assert_eq!(last["word"], "internal", "{last}");
+}
+
 /// A door before a server that shuts in the face of the first `refused`.
 async fn late(server: String, refused: usize) -> (String, Arc<AtomicUsize>) {
     let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
