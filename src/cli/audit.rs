@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{Stop, args::Audit, exit::Exit, output::Out},
-    domain::text::Clean,
+    domain::{quantity::counted, text::Clean},
     report::{SCHEMA, plain, words},
     store::{
         Ledger, LedgerError, Paths, Reader, Record, RecordKind, Report, Seal, Writer,
@@ -22,7 +22,8 @@ pub(super) fn audit(paths: Paths, args: &Audit, out: &mut Out) -> Result<Exit, S
         Ok(waiting) => {
             for (spool, lines) in waiting {
                 out.remark(format!(
-                    "gonogo: {lines} more lines wait in {} until the ledger can be written",
+                    "gonogo: {} in {} until the ledger can be written",
+                    counted(lines, "more line waits", "more lines wait"),
                     spool.display()
                 ));
             }
@@ -272,8 +273,8 @@ fn verdict(report: &Report, ledger: &Path, as_json: bool, out: &mut Out) -> Exit
         return exit;
     }
     out.line(format!(
-        "{word}: {} lines in {}",
-        report.lines,
+        "{word}: {} in {}",
+        counted(report.lines, "line", "lines"),
         ledger.display()
     ));
     out.lines(

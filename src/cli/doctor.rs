@@ -13,7 +13,7 @@ use crate::{
         session::{self, Session},
     },
     config::Config,
-    domain::id::BackendId,
+    domain::{id::BackendId, quantity::counted},
     engine::{
         clear::{self, Refusal},
         plan::{Ask, Verb},
@@ -48,7 +48,7 @@ pub(super) async fn doctor(config: Config, as_json: bool, out: &mut Out) -> Resu
             "nothing in it yet".to_owned()
         }
         Ok(report) => match report.seal() {
-            Seal::Intact => format!("intact, {} lines", report.lines),
+            Seal::Intact => format!("intact, {}", counted(report.lines, "line", "lines")),
             Seal::Broken => "broken: run `gonogo audit verify`".to_owned(),
             Seal::CannotTell => {
                 "in order as far as can be told: run `gonogo audit verify`".to_owned()

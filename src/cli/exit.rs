@@ -211,7 +211,7 @@ mod tests {
             let refusal = Refusal::Decision {
                 word,
                 reasons: Vec::new(),
-                way_out: "".into(),
+                overridable: false,
             };
             assert_eq!(Exit::from(&refusal).code(), code);
         }

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     cli::{Stop, args::Config as Args, exit::Exit, output::Out, session},
     config::{self, Config, Found, Origin, env},
+    domain::quantity::counted,
     report::{SCHEMA, plain},
 };
 
@@ -64,11 +65,11 @@ fn check(config: &Config, file: Option<(PathBuf, &str)>, as_json: bool, out: &mu
         return Exit::Ok;
     }
     out.line(format!(
-        "{path} is right: {} services, {} environments, {} policies, {} backends",
-        catalog.services.len(),
-        catalog.environments.len(),
-        catalog.policies.len(),
-        catalog.backends.len()
+        "{path} is right: {}, {}, {}, {}",
+        counted(catalog.services.len(), "service", "services"),
+        counted(catalog.environments.len(), "environment", "environments"),
+        counted(catalog.policies.len(), "policy", "policies"),
+        counted(catalog.backends.len(), "backend", "backends")
     ));
     out.lines(config.remarks.iter().map(|remark| format!("  – {remark}")));
     Exit::Ok

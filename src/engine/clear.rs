@@ -15,6 +15,7 @@ use crate::{
         action::{ActionKind, Order, Subject},
         id::{BackendId, EnvironmentName},
         policy::{GateSource, Policy},
+        quantity::counted,
         text::Clean,
         verdict::{Decision, Word},
     },
@@ -131,8 +132,8 @@ pub enum Refusal {
         word: Word,
         /// Its reasons, worst first.
         reasons: Vec<Clean>,
-        /// What would get past it.
-        way_out: Clean,
+        /// Whether the policy lets a person go past it.
+        overridable: bool,
     },
     /// There are warnings and they were not accepted.
     Warnings(Vec<Clean>),
@@ -191,19 +192,21 @@ impl fmt::Display for Refusal {
             Self::Decision {
                 word,
                 reasons,
-                way_out,
+                overridable,
             } => {
                 write!(f, "{}", word.text())?;
                 for (index, reason) in reasons.iter().enumerate() {
                     write!(f, "{}{reason}", if index == 0 { ": " } else { "; " })?;
                 }
-                if !way_out.is_empty() {
-                    write!(f, " ({way_out})")?;
-                }
-                Ok(())
+                f.write_str(if *overridable {
+                    " (the policy allows an override: name and reason)"
+                } else {
+                    " (the policy allows no override)"
+                })
             }
             Self::Warnings(warnings) => {
-                write!(f, "{} warning(s) not accepted", warnings.len())?;
+                let count = counted(warnings.len(), "warning", "warnings");
+                write!(f, "{count} not accepted")?;
                 for warning in warnings {
                     write!(f, "; {warning}")?;
                 }
@@ -477,15 +480,10 @@ fn may_override(
     if allowed && consent.bend.is_some() {
         return Ok(());
     }
-    let way_out = if allowed {
-        "the policy allows an override: name and reason"
-    } else {
-        "the policy allows no override"
-    };
     Err(Refusal::Decision {
         word,
         reasons,
-        way_out: way_out.into(),
+        overridable: allowed,
     })
 }
 

@@ -97,6 +97,11 @@ pub(super) fn parts(release: &Release) -> Value {
 fn waits_for(waits: &WaitsFor) -> Value {
     match waits {
         WaitsFor::Person { what, you } => {
+            let you = match you {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "unknown",
+            };
             json!({ "kind": "person", "what": what.as_str(), "you": you })
         }
         WaitsFor::Machine { what } => json!({ "kind": "machine", "what": what.as_str() }),

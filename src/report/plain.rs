@@ -7,7 +7,7 @@ use crate::{
         Timestamp,
         action::Preview,
         rollout::short_duration,
-        verdict::{Decision, Verdict},
+        verdict::{Baseline, Decision, Verdict},
     },
     engine::{lane::Lane, plan::Plan, world::World},
     report::{json, words},
@@ -113,10 +113,10 @@ pub fn decision(decision: &Decision) -> Vec<String> {
             line.push_str(&format!("   [{}]", finding.rule));
         }
         // A reason that rests on the comparison names it already.
-        let named = finding.reason.contains(" against ");
-        if let Some(baseline) = finding.baseline.as_ref().filter(|_| !named) {
-            let value = words::number(baseline.value);
-            line.push_str(&format!(" against {} {value}", baseline.name));
+        let named = |baseline: &&Baseline| finding.reason.contains(&*baseline.name);
+        if let Some(baseline) = finding.baseline.as_ref().filter(|one| !named(one)) {
+            let value = words::amount(baseline.value, &finding.unit);
+            line.push_str(&format!(" beside {}'s {value}", baseline.name));
         }
         lines.push(line);
     }

@@ -37,6 +37,16 @@ pub fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// The same with its unit, if it has one.
+pub fn amount(value: f64, unit: &str) -> String {
+    let number = number(value);
+    if unit.is_empty() {
+        number
+    } else {
+        format!("{number} {unit}")
+    }
+}
+
 /// What people call the release a lane shows; a dash when it shows none.
 pub fn label<'a>(world: &'a World, lane: &Lane) -> &'a str {
     lane.release()
@@ -193,5 +203,7 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
+        assert_eq!(amount(204.5, "ms"), "204.5 ms");
+        assert_eq!(amount(0.95, ""), "0.95");
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         action::{Order, Subject},
         id::{EnvironmentName, PlanId, ReleaseId, ServiceName},
         observation::ActionOutcome,
+        quantity::counted,
         text::Clean,
     },
     store::{
@@ -221,7 +222,10 @@ impl Reader {
             });
         }
         if 0 < self.tail {
-            parts.push(format!("{} bytes at the end are no whole line", self.tail));
+            parts.push(format!(
+                "{} at the end are no whole line",
+                counted(self.tail, "byte", "bytes")
+            ));
         }
         (!parts.is_empty()).then(|| {
             Clean::line(&format!(

@@ -15,7 +15,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    domain::text::Clean,
+    domain::{quantity::counted, text::Clean},
     store::{
         LedgerError, chain,
         checkpoint::{self, Checkpoint, Kept},
@@ -134,8 +134,8 @@ fn read(file: File, report: &mut Report) -> std::io::Result<Vec<Seen>> {
         }
         if buffer.pop_if(|last| *last == b'\n').is_none() {
             report.remarks.push(Clean::from(format!(
-                "torn tail: {} bytes after line {} are no whole line; the next append sets them aside",
-                buffer.len(),
+                "torn tail: {} after line {} are no whole line; the next append sets them aside",
+                counted(buffer.len(), "byte", "bytes"),
                 report.lines
             )));
             return Ok(seen);

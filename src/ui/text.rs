@@ -230,11 +230,6 @@ pub fn count(value: u64) -> String {
     out
 }
 
-/// `1 release`, `2 releases`.
-pub fn plural(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
 /// The same text in ASCII: our own drawing by its twin, foreign script as `?`.
 pub fn ascii(text: &str) -> String {
     if text.is_ascii() {

@@ -21,6 +21,7 @@ use crate::{
         Timestamp,
         catalog::MetricSpec,
         measure::{Arm, Measure, Sample, Series, Window as Measured, Windows},
+        quantity::counted,
         text::Clean,
     },
 };
@@ -112,8 +113,8 @@ fn whole(warnings: &[Clean]) -> Result<(), BackendError> {
         Err(BackendError::new(
             ErrorKind::Server,
             Clean::line(&format!(
-                "answered in part, {} warnings, the first: {first}",
-                warnings.len()
+                "answered in part, {}, the first: {first}",
+                counted(warnings.len(), "warning", "warnings")
             )),
         ))
     })

@@ -87,7 +87,7 @@ impl Shown {
         );
         let refusal = cleared.err();
         let exit = refusal.as_ref().map_or(Exit::Ok, Exit::from);
-        let why = refusal.map(|refusal| refusal.to_string());
+        let why = refusal.as_ref().map(in_words);
         if act.json.json {
             let more = json!({
                 "dry_run": true,
@@ -185,13 +185,13 @@ impl Shown {
             let more = json!({
                 "plan": self.json(),
                 "outcome": if exit == Exit::Ok { "already so" } else { "refused" },
-                "note": refusal.to_string(),
+                "note": in_words(refusal),
                 "by_hand": by_hand,
             });
             out.json(&document(exit, more));
             return exit;
         }
-        out.line(format!("refused: {refusal}"));
+        out.line(format!("refused: {}", in_words(refusal)));
         for command in by_hand {
             out.line(format!("  by hand: {command}"));
         }
@@ -260,6 +260,19 @@ impl Shown {
                 ));
             }
         }
+    }
+}
+
+/// A refusal with the flags that get past it: there are no keys here, and
+/// nothing to type a name into.
+fn in_words(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Warnings(_) => format!("{refusal}; --accept-warnings accepts them"),
+        Refusal::NeedsBend { rule, .. } => format!("{rule}: it takes --override --reason TEXT"),
+        Refusal::Decision {
+            overridable: true, ..
+        } => format!("{refusal}; --override --reason TEXT goes past it"),
+        other => other.to_string(),
     }
 }
 

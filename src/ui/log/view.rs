@@ -191,7 +191,10 @@ impl LogView {
     /// What is said in the frame: lines, follow, wrap, what was forgotten.
     pub fn remark(&self) -> Line {
         let numbers = self.ring.numbers();
-        let mut line = Line::dim(format!("{} lines", text::count(numbers.end)));
+        let mut line = Line::dim(match numbers.end {
+            1 => "1 line".to_owned(),
+            many => format!("{} lines", text::count(many)),
+        });
         if self.ring.dropped() > 0 {
             let dropped = text::count(self.ring.dropped());
             line = line

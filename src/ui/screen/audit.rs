@@ -3,7 +3,7 @@
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::{
-    domain::text::Clean,
+    domain::{quantity::counted, text::Clean},
     store::{Record, RecordKind},
     ui::{
         line::Line,
@@ -79,7 +79,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         (None, false) => head.text("being read"),
         (None, true) => head.text(format!(
             "the newest {}",
-            text::plural(ledger.records.len(), "line", "lines")
+            counted(ledger.records.len(), "line", "lines")
         )),
     };
     head = head.with(Role::Dim, "   `gonogo audit verify` checks the chain");

@@ -3,7 +3,9 @@
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::{
-    domain::{id::BackendId, policy::GateSource, rollout::short_duration, text::Clean},
+    domain::{
+        id::BackendId, policy::GateSource, quantity::counted, rollout::short_duration, text::Clean,
+    },
     engine::world::{Liveness, World},
     report::{json, objects},
     ui::{
@@ -57,7 +59,7 @@ pub fn page(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, page: Page
         painter,
         window,
         title,
-        &Line::dim(format!("{} lines", lines.len())),
+        &Line::dim(counted(lines.len(), "line", "lines")),
     );
     let padded = Rect {
         x: inside.x + 1,

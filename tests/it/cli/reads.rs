@@ -22,6 +22,8 @@ fn status_and_check_say_where_a_release_stands_and_whether_it_may_go_on() {
     }
     assert_eq!(row["weight"], 30);
     assert_eq!(row["waits_for"]["kind"], "person");
+    // Nobody has said whether we are one who may go on.
+    assert_eq!(row["waits_for"]["you"], "unknown");
     for backend in ["gh", "mlflow", "prod", "prom"] {
         assert!(row["ages"][backend].as_f64().unwrap() < 30.0, "{row:#}");
     }
@@ -41,6 +43,9 @@ fn status_and_check_say_where_a_release_stands_and_whether_it_may_go_on() {
             assert!(!finding[key].is_null(), "{key}: {finding:#}");
         }
     }
+    demo.run(&["config", "check"])
+        .expect(0)
+        .says("is right: 1 service, 2 environments, 1 policy, 4 backends");
     let words = demo.run(&["--plain", "status"]).expect(0).out;
     assert!(
         words.starts_with("recsys-ranker in prod-eu: v42, canary 4/7 at 30 %, GO, waits for"),

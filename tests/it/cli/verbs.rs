@@ -99,7 +99,10 @@ fn warnings_are_accepted_by_a_flag_and_by_nothing_else() {
     let release = || demo.run(&["status", "recsys-ranker", "--json"]).json()["releases"][0].clone();
     assert_eq!(release()["held"], true);
     let go_on = ["continue", "recsys-ranker", "--yes"];
-    demo.until(&go_on, 4).says("drift warn");
+    demo.until(&go_on, 4)
+        .says("drift warn")
+        .says("1 warning not accepted")
+        .says("--accept-warnings accepts them");
     demo.run(&[&go_on[..], &["--override", "--reason", "seen it"]].concat())
         .expect(4)
         .says("warning");
@@ -132,7 +135,9 @@ fn an_override_needs_a_policy_that_allows_it_a_flag_and_a_reason_and_is_written_
     let step =
         || demo.run(&["status", "fraud-score", "--json"]).json()["releases"][0]["stage"].clone();
     let before = step();
-    demo.run(&["skip", "fraud-score", "--yes"]).expect(1);
+    demo.run(&["skip", "fraud-score", "--yes"])
+        .expect(1)
+        .says("--override --reason TEXT goes past it");
     demo.run(&["skip", "fraud-score", "--yes", "--override"])
         .expect(64);
     assert_eq!(step(), before);

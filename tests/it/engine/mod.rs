@@ -12,3 +12,4 @@ mod pipelines;
 mod undoing;
 mod whose;
 mod windows;
+mod words;

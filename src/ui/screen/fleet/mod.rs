@@ -20,7 +20,7 @@ use std::{collections::BTreeSet, ops::Range};
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::{
-    domain::id::ReleaseId,
+    domain::{id::ReleaseId, quantity::counted},
     engine::lane::{Lane, Place, WaitsFor},
     ui::{
         line::Line,
@@ -310,11 +310,11 @@ fn totals(scene: &Scene<'_>, rows: &Range<usize>, width: usize) -> Line {
             rows.end
         ))
     } else if shown == all {
-        line.text(text::plural(all, "release", "releases"))
+        line.text(counted(all, "release", "releases"))
     } else {
         line.text(format!(
             "{shown} of {} shown",
-            text::plural(all, "release", "releases")
+            counted(all, "release", "releases")
         ))
     };
     let asks = if width < 100 {
@@ -332,7 +332,7 @@ fn totals(scene: &Scene<'_>, rows: &Range<usize>, width: usize) -> Line {
             line = line
                 .with(Role::Dim, " · ")
                 .sign(sign)
-                .text(format!(" {}", text::plural(count, one, many)));
+                .text(format!(" {}", counted(count, one, many)));
         }
     }
     if !scene.state.fleet.filter.is_empty() {

@@ -34,7 +34,7 @@ pub fn baseline(finding: &Finding) -> String {
             format!(
                 "{} {}",
                 baseline.name.trim_start_matches("champion "),
-                text::number(baseline.value)
+                text::with_unit(baseline.value, &finding.unit)
             )
         })
 }
