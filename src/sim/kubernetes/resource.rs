@@ -174,6 +174,16 @@ pub(crate) static RESOURCES: &[Resource] = &[
             &["rs"],
         )
     },
+    // Kept for those who make one beside a rollout; no router reads it.
+    Resource {
+        parts: &["status"],
+        ..row(
+            "networking.k8s.io",
+            "v1",
+            ("ingresses", "ingress", "Ingress"),
+            &["ing"],
+        )
+    },
     Resource {
         parts: &["status", "scale"],
         custom: true,

@@ -20,6 +20,12 @@ from suite.picture import PATHS
 
 MERGE_PATCH = "application/merge-patch+json"
 
+# Kinds that are made and not compared.
+MORE_PATHS = {
+    "analysistemplate": ("/apis/argoproj.io/v1alpha1", "analysistemplates"),
+    "ingress": ("/apis/networking.k8s.io/v1", "ingresses"),
+}
+
 # The metric every case can ask for: `max(release_error_ratio{namespace="NAME"})`.
 METRIC = "release_error_ratio"
 
@@ -68,7 +74,7 @@ class World:
             text = text.replace("${prometheus.url}", self.prometheus)
             text = text.replace("${namespace}", case.name)
             kind = re.search(r"^kind: (\w+)", text, re.M)[1].lower()
-            group, plural = PATHS.get(kind) or ("/apis/argoproj.io/v1alpha1", f"{kind}s")
+            group, plural = {**PATHS, **MORE_PATHS}[kind]
             path = f"{group}/namespaces/{case.name}/{plural}"
             answer = self.admin.request("POST", path, text, "application/yaml")
             expect(answer.status == 201, f"{kind}: {answer.status} {answer.text[:300]}")
