@@ -23,7 +23,7 @@ use crate::sim::kubernetes::store::{Change, Event, Precondition, Store};
 use crate::sim::kubernetes::time::after;
 use crate::sim::kubernetes::value::Fields;
 use crate::sim::kubernetes::world::{Again, Grade, MetricSource, Stamps, World, controller};
-use crate::sim::kubernetes::{analysis, deployment, pod, replicaset, rollout};
+use crate::sim::kubernetes::{analysis, deployment, experiment, pod, replicaset, rollout};
 
 /// How long after a change a controller reacts; real ones take 50–150 ms.
 const REACTION: Duration = Duration::from_millis(60);
@@ -35,10 +35,17 @@ const LAG: Duration = Duration::from_millis(58);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Kinds that are seen through the cache.
-const CACHED: &[&str] = &["Rollout", "Deployment", "AnalysisRun"];
+const CACHED: &[&str] = &["Rollout", "Deployment", "AnalysisRun", "Experiment"];
 
 /// Kinds that have a controller.
-const RECONCILED: &[&str] = &["Rollout", "Deployment", "ReplicaSet", "Pod", "AnalysisRun"];
+const RECONCILED: &[&str] = &[
+    "Rollout",
+    "Deployment",
+    "ReplicaSet",
+    "Pod",
+    "AnalysisRun",
+    "Experiment",
+];
 
 /// Pictures of one object with the times they arrived, oldest first.
 type Views = VecDeque<(DateTime<Utc>, Arc<Value>)>;
@@ -241,6 +248,7 @@ impl Controllers {
             "ReplicaSet" => replicaset::reconcile(&mut world, &object),
             "Pod" => pod::reconcile(&mut world, &object),
             "AnalysisRun" => analysis::reconcile(&mut world, &object),
+            "Experiment" => experiment::reconcile(&mut world, &object),
             _ => Ok(None),
         };
         match outcome {

@@ -20,6 +20,7 @@ mod delete;
 mod deployment;
 mod discovery;
 mod duration;
+mod experiment;
 mod expression;
 mod faults;
 mod hash;

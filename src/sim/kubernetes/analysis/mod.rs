@@ -5,6 +5,7 @@
 //! Argo Rollouts: limits on failed, inconclusive and erroneous measurements,
 //! ten measurements kept, ten seconds between an error and the next try.
 
+pub(crate) mod templates;
 mod verdict;
 
 use std::time::Duration;

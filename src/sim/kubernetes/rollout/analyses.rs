@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::sim::kubernetes::analysis::templates;
 use crate::sim::kubernetes::hash::ROLLOUT_HASH;
 use crate::sim::kubernetes::problem::Problem;
 use crate::sim::kubernetes::resource::{Key, Resource};
@@ -281,13 +282,13 @@ impl Pass<'_, '_> {
             );
         }
         labels.put(&format!("/{ROLLOUT_HASH}"), json!(self.hash));
-        let mut spec = self.gather_templates(analysis);
+        let mut spec = templates::gather(
+            self.world.store,
+            &self.key.namespace,
+            analysis.items("/templates"),
+        );
         let arguments = self.arguments(analysis, spec.items("/args"));
-        if arguments.is_empty() {
-            spec.drop_field("/args");
-        } else {
-            spec.put("/args", Value::Array(arguments));
-        }
+        templates::put_arguments(&mut spec, arguments);
         for field in ["dryRun", "measurementRetention"] {
             if analysis.get(field).is_some() {
                 spec.put(
@@ -326,48 +327,13 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// One spec from all templates an analysis names, templates of templates
-    /// included.
-    fn gather_templates(&self, analysis: &Value) -> Value {
-        let mut spec = json!({"metrics": [], "args": []});
-        let mut open: Vec<Value> = analysis.items("/templates").to_vec();
-        let mut seen = Vec::new();
-        while let Some(reference) = open.pop() {
-            if seen.contains(&reference) {
-                continue;
-            }
-            if let Some(template) = self.analysis_template(&reference) {
-                open.extend(template.items("/spec/templates").iter().cloned());
-                for field in ["metrics", "args"] {
-                    let more = template.items(&format!("/spec/{field}"));
-                    if let Some(Value::Array(list)) = spec.get_mut(field) {
-                        list.extend(more.iter().cloned().map(with_authentication));
-                    }
-                }
-            }
-            seen.push(reference);
-        }
-        spec
-    }
-
     /// The template a reference names, if it exists.
     pub(super) fn analysis_template(&self, reference: &Value) -> Option<Arc<Value>> {
-        let kind = if reference.flag("/clusterScope") {
-            "ClusterAnalysisTemplate"
-        } else {
-            "AnalysisTemplate"
-        };
-        let resource = Resource::by_kind(kind)?;
-        let key = Key::new(
-            resource,
-            &self.key.namespace,
-            reference.text("/templateName"),
-        );
-        self.world.store.get(&key)
+        templates::find(self.world.store, &self.key.namespace, reference)
     }
 
     /// Arguments with their values: those given, else the template's own.
-    fn arguments(&self, analysis: &Value, declared: &[Value]) -> Vec<Value> {
+    pub(super) fn arguments(&self, analysis: &Value, declared: &[Value]) -> Vec<Value> {
         let given = analysis.items("/args");
         let named = |name: &str| given.iter().find(|argument| argument.text("/name") == name);
         let all = declared
@@ -402,17 +368,4 @@ impl Pass<'_, '_> {
             .at(&format!("/{}", plain.replace('.', "/")))
             .clone()
     }
-}
-
-/// The empty structs that a controller writing through Go types leaves in
-/// metrics of these providers.
-fn with_authentication(mut metric: Value) -> Value {
-    for provider in ["prometheus", "web"] {
-        let field = format!("/provider/{provider}");
-        if metric.has(&field) && !metric.has(&format!("{field}/authentication")) {
-            let empty = json!({"oauth2": {}, "sigv4": {}});
-            metric.put(&format!("{field}/authentication"), empty);
-        }
-    }
-    metric
 }

@@ -20,6 +20,7 @@ impl Pass<'_, '_> {
         self.trim_history();
         self.point_canary_services()?;
         self.weigh_traffic();
+        self.experiment()?;
         self.judge()?;
         if !self.pause.add.is_empty() {
             return self.write_canary_status();
@@ -170,7 +171,11 @@ impl Pass<'_, '_> {
             let run = self.runs.step.as_ref();
             return run.is_some_and(|run| run.text("/status/phase") == "Successful");
         }
-        // Experiments, plugins and routes are not played out here.
+        if step.get("experiment").is_some() {
+            let current = self.experiments.current.as_ref();
+            return current.is_some_and(|one| one.text("/status/phase") == "Successful");
+        }
+        // Plugins and routes are not played out here.
         true
     }
 }

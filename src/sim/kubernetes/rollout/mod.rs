@@ -7,14 +7,15 @@
 //! cases operators meet (a swallowed promote, a pause that starts afresh) come
 //! from that order and from nothing else.
 //!
-//! Left out: experiments, step plugins and header routes (such steps pass at
-//! once), and every traffic router's own objects.
+//! Left out: step plugins and header routes (such steps pass at once), and every
+//! traffic router's own objects.
 
 mod analyses;
 mod bluegreen;
 mod canary;
 mod conditions;
 mod ephemeral;
+mod experiments;
 mod pause;
 mod phase;
 mod restart;
@@ -34,6 +35,7 @@ use crate::sim::kubernetes::managed::Author;
 use crate::sim::kubernetes::problem::Problem;
 use crate::sim::kubernetes::resource::{Key, Resource};
 use crate::sim::kubernetes::rollout::analyses::Runs;
+use crate::sim::kubernetes::rollout::experiments::Experiments;
 use crate::sim::kubernetes::rollout::pause::Pause;
 use crate::sim::kubernetes::rollout::sets::Set;
 use crate::sim::kubernetes::store::Write;
@@ -65,6 +67,7 @@ struct Pass<'a, 'w> {
     /// The hash of the template, and so of the set that is to run.
     hash: String,
     runs: Runs,
+    experiments: Experiments,
     pause: Pause,
     wait: Option<Duration>,
 }
@@ -91,6 +94,7 @@ pub(crate) fn reconcile(world: &mut World<'_>, seen: &Arc<Value>) -> Again {
     pass.sets = sets::of(pass.world, &pass.rollout);
     pass.find_or_make_new_set()?;
     pass.runs = analyses::of(pass.world, &pass.rollout, &pass.was);
+    pass.experiments = experiments::of(pass.world, &pass.rollout, &pass.was);
     if pass.is_fully_promoted() && pass.was.flag("/abort") {
         pass.pause.remove_abort = true;
     }
@@ -116,6 +120,7 @@ impl<'a, 'w> Pass<'a, 'w> {
             sets: Vec::new(),
             hash: String::new(),
             runs: Runs::default(),
+            experiments: Experiments::default(),
             pause: Pause::default(),
             wait: None,
         }
@@ -261,6 +266,9 @@ impl<'a, 'w> Pass<'a, 'w> {
                 if !after.has(&resources) {
                     after.put(&resources, json!({}));
                 }
+            }
+            for empty in experiments::empty_structs(&after) {
+                after.put(&empty, json!({}));
             }
             Ok(after)
         })?;

@@ -26,6 +26,7 @@ pub(super) struct Pause {
 
 pub(super) const STEP: &str = "CanaryPauseStep";
 pub(super) const INCONCLUSIVE: &str = "InconclusiveAnalysisRun";
+pub(super) const INCONCLUSIVE_EXPERIMENT: &str = "InconclusiveExperiment";
 pub(super) const BLUE_GREEN: &str = "BlueGreenPause";
 
 impl Pass<'_, '_> {

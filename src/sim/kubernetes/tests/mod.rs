@@ -6,6 +6,7 @@
 mod analysis;
 mod canary;
 mod deployment;
+mod experiment;
 mod http;
 mod operator;
 mod requests;
