@@ -20,11 +20,15 @@ use crate::{
         output::Out,
         session::{self, Session},
     },
-    domain::{id::BackendId, text::Clean},
+    domain::{
+        id::{BackendId, TargetId, TargetKind},
+        text::Clean,
+    },
     engine::{
         clear::Refusal,
         plan::{Ask, Class, Verb},
         propose::propose,
+        standing::{Asks, Standing, standing},
         world::{LaneId, World},
     },
     report::SCHEMA,
@@ -247,9 +251,12 @@ fn unplanned(
         return Ok(Exit::Ok);
     }
     // What is not there may only not have been told: then that is the reason.
+    let missing = matches!(refusal, Refusal::NoTarget(_));
+    if missing && let Some(silent) = unheard(session, world, ask) {
+        return Err(Stop::new(Exit::Failed, silent));
+    }
     let backend = own_backend(session, ask);
     let state = backend.as_ref().and_then(|id| world.backends.get(id));
-    let missing = matches!(refusal, Refusal::NoTarget(_));
     if let (true, Some(id), Some(trouble)) = (
         missing,
         &backend,
@@ -264,6 +271,53 @@ fn unplanned(
         return Err(Stop::new(Exit::Failed, message));
     }
     Err(Stop::new(Exit::from(refusal), refusal.to_string()))
+}
+
+/// What to say when the rollout's cluster has not answered at all: a brake must
+/// not end there.
+fn unheard(session: &Session, world: &World, ask: &Ask) -> Option<String> {
+    let (service, environment) = &ask.lane;
+    let service = session.catalog.services.get(service)?;
+    let place = service
+        .places
+        .iter()
+        .find(|place| place.environment == *environment)?;
+    let target = &place.target;
+    let asks = Asks::rollout(target);
+    let Standing::Awaited { .. } = standing(world, &asks, false, session.handle.now()) else {
+        return None;
+    };
+    let said = format!(
+        "backend `{}` did not answer in time: nothing was sent (`gonogo doctor` looks closer)",
+        target.backend
+    );
+    Some(match by_hand(ask.verb, target) {
+        Some(command) => format!("{said}\n  by hand: {command}"),
+        None => said,
+    })
+}
+
+/// The brake without gonogo, as far as it can be known without having seen the
+/// target.
+fn by_hand(verb: Verb, target: &TargetId) -> Option<String> {
+    let TargetId {
+        namespace, name, ..
+    } = target;
+    match (verb, target.kind) {
+        (Verb::Hold, TargetKind::Rollout) => Some(format!(
+            "kubectl -n {namespace} patch rollout {name} --type merge -p '{{\"spec\":{{\"paused\":true}}}}'"
+        )),
+        (Verb::Abort, TargetKind::Rollout) => Some(format!(
+            "kubectl -n {namespace} patch rollout {name} --subresource status --type merge -p '{{\"status\":{{\"abort\":true}}}}'"
+        )),
+        (Verb::Hold, TargetKind::Deployment) => Some(format!(
+            "kubectl -n {namespace} rollout pause deployment/{name}"
+        )),
+        (Verb::RollBack, TargetKind::Deployment) => Some(format!(
+            "kubectl -n {namespace} rollout undo deployment/{name}"
+        )),
+        _ => None,
+    }
 }
 
 fn document(exit: Exit, more: Value) -> Value {

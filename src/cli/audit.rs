@@ -59,9 +59,24 @@ fn answer(ledger: &Path, args: &Audit, out: &mut Out) -> Result<Exit, Stop> {
             if let Some(damage) = damage.as_ref().filter(|_| records.is_empty()) {
                 return Err(Stop::new(Exit::Failed, damage.to_string()));
             }
-            let exit = log(&chosen, &unreadable, json.json, out);
+            let seal =
+                verify(ledger, None).map_err(|error| Stop::new(Exit::Failed, error.to_string()))?;
+            let nothing = match (records.is_empty(), seal.seal()) {
+                (true, Seal::Intact | Seal::CannotTell) => "nothing has been done yet",
+                (true, Seal::Broken) => "there is no line",
+                (false, _) => "no line is about that",
+            };
+            let exit = log(&chosen, (&unreadable, seal.seal()), nothing, json.json, out);
             if let Some(damage) = damage {
                 out.remark(format!("gonogo: {damage}"));
+            }
+            // Who reads a forged line must not take it for what was done.
+            if seal.seal() == Seal::Broken {
+                let first = seal.problems.first().map(Clean::as_str);
+                out.remark(format!(
+                    "gonogo: the ledger is broken: {}; `gonogo audit verify` says all",
+                    first.unwrap_or_default()
+                ));
             }
             Ok(exit)
         }
@@ -122,7 +137,13 @@ fn read(ledger: &Path) -> Result<Book, Stop> {
     })
 }
 
-fn log(records: &[&Record], unreadable: &[u64], as_json: bool, out: &mut Out) -> Exit {
+fn log(
+    records: &[&Record],
+    (unreadable, seal): (&[u64], Seal),
+    nothing: &str,
+    as_json: bool,
+    out: &mut Out,
+) -> Exit {
     if as_json {
         out.json(&json!({
             "schema": SCHEMA,
@@ -130,11 +151,12 @@ fn log(records: &[&Record], unreadable: &[u64], as_json: bool, out: &mut Out) ->
             "word": Exit::Ok.word(),
             "lines": records.iter().map(|record| &record.raw).collect::<Vec<&Value>>(),
             "unreadable": unreadable,
+            "seal": word(seal),
         }));
         return Exit::Ok;
     }
     if records.is_empty() {
-        out.line("nothing has been done yet");
+        out.line(nothing);
         return Exit::Ok;
     }
     let rows: Vec<Vec<String>> = records.iter().map(|record| row(record)).collect();
@@ -247,12 +269,21 @@ fn flat(path: &str, value: &Value, lines: &mut Vec<(String, String)>) {
     }
 }
 
+fn word(seal: Seal) -> &'static str {
+    match seal {
+        Seal::Intact => "intact",
+        Seal::Broken => "broken",
+        Seal::CannotTell => "cannot tell",
+    }
+}
+
 fn verdict(report: &Report, ledger: &Path, as_json: bool, out: &mut Out) -> Exit {
-    let (exit, word) = match report.seal() {
-        Seal::Intact => (Exit::Ok, "intact"),
-        Seal::Broken => (Exit::NoGo, "broken"),
-        Seal::CannotTell => (Exit::NotProven, "cannot tell"),
+    let exit = match report.seal() {
+        Seal::Intact => Exit::Ok,
+        Seal::Broken => Exit::NoGo,
+        Seal::CannotTell => Exit::NotProven,
     };
+    let word = word(report.seal());
     let last = report
         .last
         .as_ref()

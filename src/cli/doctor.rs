@@ -21,7 +21,7 @@ use crate::{
         world::LaneId,
     },
     report::{SCHEMA, plain, words},
-    store::{Seal, verify},
+    store::{Report, Seal, verify},
 };
 
 /// How long the first answers may take.
@@ -43,7 +43,13 @@ pub(super) async fn doctor(config: Config, as_json: bool, out: &mut Out) -> Resu
         .into_iter()
         .map(|lane| (lane.clone(), keys(&session, &lane)))
         .collect();
-    let sealed = match verify(&ledger, None) {
+    let seal = verify(&ledger, None);
+    let exit = match seal.as_ref().map(Report::seal) {
+        Ok(Seal::Broken) => exit.worse(Exit::NoGo),
+        Ok(Seal::Intact | Seal::CannotTell) => exit,
+        Err(_) => exit.worse(Exit::Failed),
+    };
+    let sealed = match seal {
         Ok(report) if report.lines == 0 && report.problems.is_empty() => {
             "nothing in it yet".to_owned()
         }

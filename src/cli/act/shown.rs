@@ -238,6 +238,12 @@ impl Shown {
                 }
                 if let Some((_, outcome, note)) = &record.ended {
                     let exit = Exit::from(*outcome);
+                    // Where a line went that could not go into the ledger, for one.
+                    for message in world.messages.iter() {
+                        if message.about == "gonogo" && message.at >= record.started_at {
+                            out.remark(format!("gonogo: {}", message.text));
+                        }
+                    }
                     if act.json.json {
                         let mut more = report::json::outcome(*outcome, note);
                         if let Value::Object(members) = &mut more {

@@ -6,7 +6,12 @@ use crate::{
     domain::{
         id::BackendId, policy::GateSource, quantity::counted, rollout::short_duration, text::Clean,
     },
-    engine::world::{Liveness, World},
+    engine::{
+        clear::{Refusal, backends_of},
+        plan::Ask,
+        propose::propose,
+        world::{Liveness, World},
+    },
     report::{json, objects},
     ui::{
         command,
@@ -165,12 +170,19 @@ fn trouble(scene: &Scene<'_>) -> Vec<Line> {
 /// The gates and keys that depend on a backend.
 fn taken(scene: &Scene<'_>, backend: &BackendId) -> String {
     let gates = gates_of(scene.world, backend);
+    // The refusal names one backend; the plan says which ones it needs.
+    let needs = |act: &&acts::Act| {
+        let Some(lane) = scene.lane() else {
+            return false;
+        };
+        let ask = Ask::new(act.verb, (lane.service.clone(), lane.environment.clone()));
+        matches!(act.grey(), Some(Refusal::NotLive { .. }))
+            && propose(scene.world, &ask, scene.now)
+                .is_ok_and(|plan| backends_of(scene.world, &plan).contains(backend))
+    };
     let keys: Vec<String> = acts(scene)
         .iter()
-        .filter(|act| {
-            act.grey()
-                .is_some_and(|refusal| refusal.to_string().contains(&format!("`{backend}`")))
-        })
+        .filter(needs)
         .map(|act| act.label.clone())
         .collect();
     let gates = if gates.is_empty() {

@@ -172,6 +172,34 @@ fn explain_tells_each_value_and_its_origin() {
 }
 
 #[test]
+fn whoever_lists_a_ledger_that_was_tampered_with_is_told() {
+    let (home, path) = home();
+    let sound = fs::read_to_string(&path).unwrap();
+    let log = |more: &[&str]| {
+        let arguments: Vec<&str> = [&WITH[..], &["audit", "log"], more].concat();
+        run(home.path(), &arguments)
+    };
+    let told = log(&[]).expect(0);
+    assert!(!told.err.contains("broken"), "{told:?}");
+    log(&["--limit", "0"])
+        .expect(0)
+        .says("no line is about that");
+    log(&["nosuch"]).expect(0).says("no line is about that");
+
+    fs::write(&path, sound.replace("mara", "mira")).unwrap();
+    log(&[]).expect(0).says("the ledger is broken");
+    assert_eq!(log(&["--json"]).json()["seal"], "broken");
+
+    // The checkpoint beside it knows that there were lines.
+    fs::remove_file(&path).unwrap();
+    let gone = log(&[])
+        .expect(0)
+        .says("there is no line")
+        .says("the ledger is broken");
+    assert!(!gone.out.contains("nothing has been done"), "{gone:?}");
+}
+
+#[test]
 fn a_ledger_of_garbage_is_not_a_ledger_without_lines() {
     let (home, path) = home();
     let sound = fs::read_to_string(&path).unwrap();

@@ -132,3 +132,36 @@ fn a_backend_that_is_out_is_named_and_nothing_is_proven() {
         });
     }
 }
+
+#[test]
+fn a_brake_on_a_cluster_that_says_nothing_fails_with_the_command_to_paste() {
+    let demo = Demo::start("canary");
+    let folder = tempfile::tempdir().unwrap();
+    let (url, _listener) = address(Out::Hangs);
+    without(&demo, "prod", &url, folder.path());
+    // Longer than a brake waits: nothing has answered and nothing has failed.
+    let config = folder.path().join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let patient = text.replace("timeout = \"300ms\"", "timeout = \"60s\"");
+    assert_ne!(text, patient);
+    std::fs::write(&config, patient).unwrap();
+    let brake = |verb: &str| {
+        let mut hold = command(
+            folder.path(),
+            &[
+                verb,
+                "recsys-ranker",
+                "--env",
+                "prod-eu",
+                "--yes",
+                "--timeout",
+                "1s",
+            ],
+        );
+        hold.env("GONOGO_CONFIG", &config);
+        finish(hold).expect(5).says("`prod` did not answer in time")
+    };
+    brake("hold").says("kubectl -n recsys-eu patch rollout ranker --type merge");
+    brake("abort").says("--subresource status");
+    brake("rollback");
+}

@@ -120,11 +120,22 @@ fn environments(scene: &Scene<'_>, mut line: Line) -> Line {
     line
 }
 
+/// Whether every backend answers what it is asked.
+fn is_well(scene: &Scene<'_>) -> bool {
+    scene.world.catalog.backends.keys().all(|id| {
+        let state = scene.world.backends.get(id);
+        let liveness = scene.world.liveness(id, scene.now);
+        matches!(liveness, Liveness::Live | Liveness::Off | Liveness::Awaited)
+            && state.is_none_or(|state| state.trouble.is_none())
+    })
+}
+
 fn badges(scene: &Scene<'_>, wide: bool) -> Line {
     let state = scene.state;
     let mut line = match &state.still {
         Some(_) => Line::new().with(Role::Badge, " STILL "),
-        None => Line::new().with(Role::Good, "LIVE"),
+        None if is_well(scene) => Line::new().with(Role::Good, "LIVE"),
+        None => Line::new().with(Role::Warn, "LIVE"),
     };
     line = line.text(format!(" {}", text::clock(scene.now)));
     if let Some(badge) = state.setup.badge {
@@ -193,14 +204,15 @@ fn all_backends(scene: &Scene<'_>, detail: Detail) -> Line {
 fn one_backend(scene: &Scene<'_>, id: &BackendId, detail: Detail) -> Line {
     let liveness = scene.world.liveness(id, scene.now);
     let state = scene.world.backends.get(id);
-    let mut line = Line::new()
-        .text(format!("{id} "))
-        .sign(Sign::from(liveness));
-    let role = match liveness {
-        Liveness::Live | Liveness::Awaited | Liveness::Off => Role::Dim,
-        Liveness::Late => Role::Warn,
-        Liveness::Silent => Role::Bad,
+    // Some of it fails while the rest answers: no silence yet, and not well either.
+    let ailing = liveness == Liveness::Live && state.is_some_and(|state| state.trouble.is_some());
+    let (sign, role) = match liveness {
+        Liveness::Live if ailing => (Sign::Warn, Role::Warn),
+        Liveness::Live | Liveness::Awaited | Liveness::Off => (Sign::from(liveness), Role::Dim),
+        Liveness::Late => (Sign::from(liveness), Role::Warn),
+        Liveness::Silent => (Sign::from(liveness), Role::Bad),
     };
+    let mut line = Line::new().text(format!("{id} ")).sign(sign);
     if detail == Detail::Signs {
         return line;
     }
@@ -208,8 +220,9 @@ fn one_backend(scene: &Scene<'_>, id: &BackendId, detail: Detail) -> Line {
         line = line.with(role, format!(" {}", text::ago(at, scene.now)));
     }
     match liveness {
-        Liveness::Live | Liveness::Off => {}
-        Liveness::Awaited | Liveness::Late | Liveness::Silent => {
+        Liveness::Live if !ailing => {}
+        Liveness::Off => {}
+        Liveness::Live | Liveness::Awaited | Liveness::Late | Liveness::Silent => {
             line = line.with(role, format!(" {}", trouble_word(state, liveness)));
         }
     }

@@ -2,7 +2,7 @@
 //! warning that matters.
 
 use crate::{
-    domain::{Timestamp, observation::ActionOutcome},
+    domain::{Timestamp, id::BackendId, observation::ActionOutcome},
     engine::{
         clear::{Mode, Refusal},
         world::{Liveness, PlanRecord, StepState},
@@ -189,15 +189,18 @@ fn warning(scene: &Scene<'_>, acts: &[Act]) -> Line {
             .text(format!(" {} {stay} on;", on.join(" ")))
             .with(Role::Dim, said);
     }
-    let silent = scene
-        .world
-        .catalog
-        .backends
-        .keys()
-        .find(|id| scene.world.liveness(id, scene.now) == Liveness::Silent);
-    if let Some(id) = silent {
-        let word = trouble_word(scene.world.backends.get(id), Liveness::Silent);
-        return Line::new().sign(Sign::Bad).text(format!(
+    let of = |id: &BackendId| scene.world.backends.get(id);
+    let mut all = scene.world.catalog.backends.keys();
+    let silent = all
+        .clone()
+        .find(|id| scene.world.liveness(id, scene.now) == Liveness::Silent)
+        .map(|id| (id, Sign::Bad));
+    let ailing = all
+        .find(|id| of(id).is_some_and(|state| state.trouble.is_some()))
+        .map(|id| (id, Sign::Warn));
+    if let Some((id, sign)) = silent.or(ailing) {
+        let word = trouble_word(of(id), Liveness::Silent);
+        return Line::new().sign(sign).text(format!(
             " backend `{id}`: {word}; i says what it takes with it"
         ));
     }
