@@ -174,7 +174,16 @@ pub(crate) static RESOURCES: &[Resource] = &[
             &["rs"],
         )
     },
-    // Kept for those who make one beside a rollout; no router reads it.
+    // Kept for those who make them beside a rollout; no router reads them.
+    Resource {
+        custom: true,
+        ..row(
+            "networking.istio.io",
+            "v1alpha3",
+            ("virtualservices", "virtualservice", "VirtualService"),
+            &["vs"],
+        )
+    },
     Resource {
         parts: &["status"],
         ..row(

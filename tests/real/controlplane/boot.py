@@ -142,7 +142,8 @@ def _start(folder, built):
         folder,
     )
     kubectl = [programs / "kubectl", f"--kubeconfig={admin}"]
-    definitions = [word for file in sorted((built / "crds").iterdir()) for word in ("-f", file)]
+    files = [file for name in ("crds", "routers") for file in sorted((built / name).iterdir())]
+    definitions = [word for file in files for word in ("-f", file)]
     _run([*kubectl, "apply", "--server-side", *definitions])
     served = f"{server}/apis/argoproj.io/v1alpha1"
     wait_until("Rollouts are served", 60, lambda: answers(served, trust, bearer), apiserver)

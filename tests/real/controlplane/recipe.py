@@ -87,7 +87,7 @@ PROGRAMS_TEXT = repr([(name, package, flags) for name, _, package, flags in PROG
 
 
 def build():
-    """Builds what is missing and returns the folder with `bin/`, `crds/` and `stages/`."""
+    """Builds what is missing and returns the folder with `bin/`, `crds/`, `routers/` and `stages/`."""
     target = folder()
     with cache.lock(target):
         programs = target / "bin"
@@ -112,11 +112,13 @@ def _copy_module_files(target):
     The module cache is read-only and may be cleaned between runs, so a plane
     that is already built must not need it.
     """
-    if (target / "crds").is_dir() and (target / "stages").is_dir():
+    if all((target / name).is_dir() for name in ("crds", "routers", "stages")):
         return
     rollouts = pathlib.Path(_go("list", "-m", "-f", "{{.Dir}}", _ARGO, cwd=TOOLS))
     kwok = pathlib.Path(_go("list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok", cwd=KWOK))
     _fill(target / "crds", sorted((rollouts / "manifests" / "crds").glob("*-crd.yaml")))
+    # What a traffic router would bring along; the controller needs no more than its objects.
+    _fill_routers(target / "routers", rollouts / "test" / "e2e" / "crds" / "istio.yaml")
     stage = kwok / "kustomize" / "stage"
     _fill(
         target / "stages",
@@ -128,9 +130,27 @@ def _copy_module_files(target):
     )
 
 
+def _fill_routers(target, istio):
+    """Of Istio's many definitions only those the Rollouts controller reads."""
+    if target.is_dir():
+        return
+    half = target.with_name(f".{target.name}.part")
+    shutil.rmtree(half, ignore_errors=True)
+    half.mkdir()
+    documents = istio.read_text(encoding="utf-8").split("\n---\n")
+    for name in ("destinationrules", "virtualservices"):
+        wanted = [text for text in documents if f"name: {name}.networking.istio.io" in text]
+        if len(wanted) != 1:
+            raise Failed(f"{istio.name} holds {len(wanted)} definitions of {name}")
+        (half / f"{name}.yaml").write_text(wanted[0] + "\n", encoding="utf-8")
+    half.rename(target)
+
+
 def _fill(target, files):
     if not files:
         raise Failed(f"the module holds no files for {target.name}")
+    if target.is_dir():
+        return
     half = target.with_name(f".{target.name}.part")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir()

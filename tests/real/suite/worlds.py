@@ -23,6 +23,7 @@ MERGE_PATCH = "application/merge-patch+json"
 # Kinds that are made and not compared.
 MORE_PATHS = {
     "analysistemplate": ("/apis/argoproj.io/v1alpha1", "analysistemplates"),
+    "virtualservice": ("/apis/networking.istio.io/v1alpha3", "virtualservices"),
     "ingress": ("/apis/networking.k8s.io/v1", "ingresses"),
 }
 
