@@ -29,7 +29,6 @@ STEP_KEYS = {
     "state",
     "within",
     "compare",
-    "nudges",
 }
 ACTIONS = ("image", "patch", "metric", "ready", "pause", "gonogo")
 JSON_PATCH = "application/json-patch+json"
@@ -77,7 +76,6 @@ class Step:
             self.state[(name, pointer)] = value
         self.within = raw.get("within", 30)
         self.compare = raw.get("compare", True)
-        self.nudges = raw.get("nudges", False)
 
 
 class Case:
