@@ -438,6 +438,9 @@ pub struct Rollout {
     pub created_at: Option<Timestamp>,
     /// When its status last changed, as far as the object says.
     pub changed_at: Option<Timestamp>,
+    /// Since when users are fully on the wanted revision, in whole seconds;
+    /// `None` while they are not, or when the object does not say.
+    pub completed_at: Option<Timestamp>,
 }
 
 impl Rollout {

@@ -486,9 +486,8 @@ fn since(
         Place::Canary {
             pause: Some(pause), ..
         } => pause.since,
-        Place::Canary { .. } | Place::Live | Place::Degraded => {
-            rollout.and_then(|rollout| rollout.changed_at)
-        }
+        Place::Live => rollout.and_then(|rollout| rollout.completed_at.or(rollout.changed_at)),
+        Place::Canary { .. } | Place::Degraded => rollout.and_then(|rollout| rollout.changed_at),
         Place::Aborted => {
             rollout.and_then(|rollout| rollout.aborted.flatten().or(rollout.changed_at))
         }

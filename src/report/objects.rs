@@ -124,6 +124,7 @@ pub fn rollout(rollout: &Rollout) -> Value {
         "annotations": texts(&rollout.annotations),
         "created_at": rollout.created_at.map(stamp),
         "changed_at": rollout.changed_at.map(stamp),
+        "completed_at": rollout.completed_at.map(stamp),
     })
 }
 

@@ -98,6 +98,11 @@ pub(super) fn rollout(
         annotations: annotations(meta, &spec.template.metadata),
         created_at: wire::time(meta.creation_timestamp.as_ref()),
         changed_at: latest(&status.conditions),
+        completed_at: status
+            .conditions
+            .iter()
+            .find(|condition| condition.reason == "NewReplicaSetAvailable")
+            .and_then(|completed| wire::time(completed.last_update_time.as_ref())),
     }
 }
 

@@ -260,6 +260,33 @@ fn every_captured_deployment_has_kubectls_status() {
     assert_eq!(current.number, fact.revisions[0].number);
 }
 
+/// The stamps are those of the conditions in the captured objects.
+#[test]
+fn what_is_through_says_since_when_and_what_is_not_says_nothing() {
+    let rollout = |name: &str| joined(&format!("{name}.json"), None).completed_at;
+    let deployment = |name: &str| {
+        let object: wire::Deployment =
+            serde_json::from_value(json(&format!("{name}.json"))).unwrap();
+        deployments::rollout(&BackendId::new("plane"), &object, &[]).completed_at
+    };
+    for (completed, at) in [
+        (rollout("rollout-healthy"), Some("2026-11-24T23:22:43Z")),
+        (
+            rollout("rollout-promoted-full"),
+            Some("2026-11-24T23:22:53Z"),
+        ),
+        (rollout("rollout-undone-at-pause"), None),
+        (
+            deployment("deployment-rolled-back"),
+            Some("2026-11-24T23:24:36Z"),
+        ),
+        (deployment("deployment-held"), None),
+    ] {
+        let written = completed.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+        assert_eq!(written.as_deref(), at);
+    }
+}
+
 #[test]
 fn every_captured_refusal_has_its_kind() {
     for line in text("INDEX.jsonl").lines() {

@@ -110,6 +110,11 @@ pub(super) fn rollout(
         annotations: annotations(meta, &spec.template.metadata),
         created_at: wire::time(meta.creation_timestamp.as_ref()),
         changed_at: changed_at(object),
+        completed_at: status
+            .conditions
+            .iter()
+            .find(|condition| condition.kind == "Completed" && condition.status == "True")
+            .and_then(|completed| wire::time(completed.last_transition_time.as_ref())),
     }
 }
 

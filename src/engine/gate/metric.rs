@@ -9,8 +9,11 @@ mod words;
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::{
     domain::{
+        Timestamp,
         id::{MetricName, Version},
         measure::{Arm, Measure, Sample},
         model::{ModelRun, ModelRunStatus},
@@ -28,7 +31,7 @@ use crate::{
                 rollout_producer, run_producer,
             },
             metric::judge::Measurement,
-            windows::measured,
+            windows::{self, measured},
         },
         lane::Place,
         release::Link,
@@ -135,13 +138,6 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
     if let Some(why) = taken_back(view) {
         return Gathered::NotAsked(why);
     }
-    if let Some(why) = just_took_over(view, spec.window) {
-        return Gathered::Nothing {
-            why,
-            producer: Producer::AtWork,
-            backend,
-        };
-    }
     // Once a release is live there is no canary: users see the stable arm.
     let arm = if view.lane.place == Place::Live && spec.stable.is_some() {
         Arm::Stable
@@ -158,6 +154,14 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
     };
     if let Some(why) = no_number(&known.sample) {
         return Gathered::Broken { why, backend };
+    }
+    let made_at = known.at.min(known.value.at);
+    if let Some(why) = just_took_over(view, made_at, spec.looks_back) {
+        return Gathered::Nothing {
+            why,
+            producer: Producer::AtWork,
+            backend,
+        };
     }
     let Sample::Value(value) = known.sample else {
         let weight = view
@@ -210,7 +214,7 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
             .as_ref()
             .map(|versus| live_baseline(versus, at(Arm::Stable), arm)),
         about: canary_subject(view),
-        made_at: Some(known.at.min(known.value.at)),
+        made_at: Some(made_at),
         fetched_at: known.at,
         default_max_age: view
             .world
@@ -240,23 +244,22 @@ fn taken_back(view: &View<'_>) -> Option<Clean> {
         .then(|| "aborted: no traffic is on it, asked again after a retry".into())
 }
 
-/// Why what users feel says nothing about the live revision yet: it took over,
-/// as was seen here, less long ago than the queries look back.
-fn just_took_over(view: &View<'_>, window: Duration) -> Option<Clean> {
-    let target = &view.place.target;
-    let rollout = view.world.rollouts.get(target)?;
-    let [.., _, last] = view.world.held_full.get(target)?.as_slice() else {
-        return None;
+/// Why what users felt says nothing about the live revision yet: some of the
+/// time that was looked at lies before it took over.
+fn just_took_over(view: &View<'_>, made_at: Timestamp, looks_back: Duration) -> Option<Clean> {
+    let since = windows::took_over(view)?;
+    let begins = made_at - TimeDelta::from_std(looks_back).ok()?;
+    let ago = (view.now - since).to_std().unwrap_or_default();
+    let ago = short_duration(Duration::from_secs(ago.as_secs()));
+    let why = if looks_back.is_zero() {
+        format!("took over {ago} ago: what was measured is from before")
+    } else {
+        format!(
+            "took over {ago} ago: the {} looked back on are not all its own yet",
+            short_duration(looks_back)
+        )
     };
-    let is_it = rollout.current_hash.as_ref() == Some(&last.hash);
-    let ago = (view.now - last.from).to_std().unwrap_or_default();
-    (view.lane.place == Place::Live && is_it && ago < window).then(|| {
-        Clean::from(format!(
-            "took over {} ago: the {} looked back on are not all its own yet",
-            short_duration(Duration::from_secs(ago.as_secs())),
-            short_duration(window)
-        ))
-    })
+    (begins < since).then(|| Clean::from(why))
 }
 
 /// A number of the canary is asked for by where the rollout stands.

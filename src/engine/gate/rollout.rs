@@ -54,12 +54,19 @@ impl Gate for RolloutGate {
         let value = match question {
             RolloutQuestion::Health => Value::Rollout(Box::new((*known.value).clone())),
             RolloutQuestion::Analysis => match analyses(known) {
-                Ok(analyses) => Value::Analyses(analyses),
-                Err((why, to_come)) => {
-                    let producer = if to_come { producer } else { Producer::None };
+                Analyses::Own(analyses) => Value::Analyses(analyses),
+                Analyses::NotAsked(why) => return Gathered::NotAsked(why),
+                Analyses::Ahead => {
                     return Gathered::Nothing {
-                        why,
+                        why: "an analysis step is still ahead".into(),
                         producer,
+                        backend,
+                    };
+                }
+                Analyses::None => {
+                    return Gathered::Nothing {
+                        why: "no analysis of this revision exists".into(),
+                        producer: Producer::None,
                         backend,
                     };
                 }
@@ -127,8 +134,19 @@ impl Gate for RolloutGate {
     }
 }
 
-/// Analyses of the wanted revision; else why there are none and whether some are to come.
-fn analyses(rollout: &Rollout) -> Result<Vec<Analysis>, (Clean, bool)> {
+/// What there is to say about analyses of the wanted revision.
+enum Analyses {
+    /// These are its own.
+    Own(Vec<Analysis>),
+    /// A step that makes one is still to come.
+    Ahead,
+    /// None was made and none is asked for.
+    NotAsked(Clean),
+    /// None was made.
+    None,
+}
+
+fn analyses(rollout: &Rollout) -> Analyses {
     let own: Vec<Analysis> = rollout
         .analyses
         .iter()
@@ -136,21 +154,28 @@ fn analyses(rollout: &Rollout) -> Result<Vec<Analysis>, (Clean, bool)> {
         .cloned()
         .collect();
     if !own.is_empty() {
-        return Ok(own);
+        return Analyses::Own(own);
     }
     let index = rollout
         .step
         .and_then(|step| usize::try_from(step).ok())
         .unwrap_or(0);
+    let passes_steps = !rollout.moves_at_once() && !rollout.is_fully_promoted();
     let ahead = rollout
         .steps
         .iter()
         .skip(index)
         .any(|step| matches!(step, RolloutStep::Analysis(_)));
-    if ahead {
-        Err(("an analysis step is still ahead".into(), true))
-    } else {
-        Err(("no analysis of this revision exists".into(), false))
+    if ahead && passes_steps {
+        return Analyses::Ahead;
+    }
+    // Nothing will ever make that evidence, and users have been on it before:
+    // what they feel now is asked by other gates.
+    match rollout.left() {
+        Some(_) if !passes_steps => {
+            Analyses::NotAsked("users were taken back to it, which runs no analysis".into())
+        }
+        Some(_) | None => Analyses::None,
     }
 }
 

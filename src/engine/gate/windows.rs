@@ -6,12 +6,15 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::{
     domain::{
         Timestamp,
         catalog::MetricSpec,
         measure::{Arm, MetricId},
         policy::{Breaches, GateRule},
+        rollout::Rollout,
     },
     engine::{gate::View, lane::Place},
 };
@@ -95,7 +98,8 @@ fn since(arm: Arm, view: &View<'_>) -> Option<Timestamp> {
         .find(|revision| revision.hash == *hash)?
         .created_at?;
     if arm == Arm::Stable && view.lane.place == Place::Live {
-        return Some(rollout.changed_at.map_or(own, |changed| changed.max(own)));
+        let since = completed(rollout).or(rollout.changed_at);
+        return Some(since.map_or(own, |since| since.max(own)));
     }
     // A revision that came back is younger than those made since it was first tried.
     let others = rollout
@@ -110,6 +114,28 @@ fn since(arm: Arm, view: &View<'_>) -> Option<Timestamp> {
         .filter(|(wanted, _)| wanted == hash)
         .map(|(_, at)| *at);
     others.chain(seen).chain([own]).max()
+}
+
+/// Since when users are on the live revision: as the object says, else as it
+/// was seen here to take over from another.
+pub(super) fn took_over(view: &View<'_>) -> Option<Timestamp> {
+    let target = &view.place.target;
+    let rollout = &view.world.rollouts.get(target)?.value;
+    if view.lane.place != Place::Live {
+        return None;
+    }
+    let seen = || {
+        let [.., _, last] = view.world.held_full.get(target)?.as_slice() else {
+            return None;
+        };
+        (rollout.current_hash.as_ref() == Some(&last.hash)).then_some(last.from)
+    };
+    completed(rollout).or_else(seen)
+}
+
+/// When an update was through, for certain: its stamp is cut to whole seconds.
+fn completed(rollout: &Rollout) -> Option<Timestamp> {
+    Some(rollout.completed_at? + TimeDelta::seconds(1))
 }
 
 /// What the windows say.

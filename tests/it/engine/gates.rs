@@ -1,5 +1,7 @@
 //! What gates say, by what was measured.
 
+use std::time::Duration;
+
 use gonogo::{
     domain::{
         backend::ErrorKind,
@@ -427,6 +429,55 @@ fn what_users_felt_before_a_revision_took_over_is_not_held_against_it() {
         )
     );
     assert_eq!(judged(171).verdict, Verdict::Fail);
+}
+
+/// A process that has just begun has seen nothing take over: the object says it.
+#[test]
+fn a_fresh_look_after_a_roll_back_reads_nothing_from_before_it() {
+    let back = Rollout {
+        completed_at: Some(at(110)),
+        // A pod that came and went is no new beginning.
+        changed_at: Some(at(160)),
+        ..live("r/ranker:9f3c2ab")
+    };
+    let looking_back = |seconds: u64, measured: i64, now: i64| {
+        let felt = measure(Arm::Stable, Sample::Value(300.0), measured);
+        let told = [
+            runs(now, &[&run(1, A, 0)]),
+            rollout(now, back.clone()),
+            answer("prom", METRIC, now, vec![Fact::Measure(felt)]),
+        ];
+        let mut catalog = catalog(vec![latency_gate(250.0)]);
+        for metric in catalog.services.values_mut().flat_map(|of| &mut of.metrics) {
+            metric.looks_back = Duration::from_secs(seconds);
+        }
+        let world = world(catalog, &told, now);
+        only(&world).clone()
+    };
+    let judged = |measured: i64, now: i64| looking_back(60, measured, now);
+    let early = judged(130, 130);
+    assert_eq!(
+        (early.verdict, early.reason.as_str()),
+        (
+            Verdict::Pending,
+            "took over 19s ago: the 1m looked back on are not all its own yet"
+        )
+    );
+    // The stamp is cut to whole seconds: it may have been at 110.9.
+    assert_eq!(judged(170, 170).verdict, Verdict::Pending);
+    // What was measured then stays what it was, however long it is looked at.
+    assert_eq!(judged(165, 175).verdict, Verdict::Pending);
+    assert_eq!(judged(171, 175).verdict, Verdict::Fail);
+    // One that reads an instant is its own from the first instant on.
+    let before = looking_back(0, 110, 115);
+    assert_eq!(
+        (before.verdict, before.reason.as_str()),
+        (
+            Verdict::Pending,
+            "took over 4s ago: what was measured is from before"
+        )
+    );
+    assert_eq!(looking_back(0, 111, 115).verdict, Verdict::Fail);
 }
 
 #[test]

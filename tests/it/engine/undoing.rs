@@ -6,7 +6,9 @@ use gonogo::{
         id::PlanId,
         observation::{Fact, Observation, PlanEvent, PlanProgress, PlanStart},
         permit::Permit,
-        rollout::{Role, Rollout, Strategy},
+        policy::{GateRule, GateSource, RolloutQuestion},
+        rollout::{Analysis, AnalysisPhase, Role, Rollout, Strategy},
+        verdict::Verdict,
     },
     engine::{
         clear::{Consent, Mode, clear},
@@ -19,8 +21,8 @@ use gonogo::{
 };
 
 use crate::support::build::{
-    accuracy_gate, aliases, answer, at, canary, catalog, lane, live, model, registry, revision,
-    rollout, target, version, world,
+    accuracy_gate, aliases, answer, at, canary, catalog, lane, latency_gate, live, model, registry,
+    revision, rollout, run, runs, target, version, world,
 };
 
 fn undo() -> Order {
@@ -63,6 +65,66 @@ fn an_undo_is_through_when_users_are_on_it_and_not_when_it_is_wanted() {
             );
         }
     }
+}
+
+/// An undo runs no analysis, so none will ever come: that is neither missing
+/// nor a pass. What was found out when the revision was first tried stays.
+#[test]
+fn a_revision_users_were_taken_back_to_is_not_asked_for_an_analysis() {
+    let gate = || GateRule {
+        source: GateSource::Rollout(RolloutQuestion::Analysis),
+        ..latency_gate(0.0)
+    };
+    let revisions = |current: Role| {
+        let mut back = revision(3, "old", "r/ranker:1.0", current);
+        back.earlier = vec![1];
+        vec![back, revision(2, "new", "r/ranker:2.0", Role::Old)]
+    };
+    let found = |of: Rollout| {
+        let release = run(1, "9f3c2ab0000000000000000000000000000000aa", 0);
+        let told = [runs(100, &[&release]), rollout(100, of)];
+        let world = world(catalog(vec![gate()]), &told, 101);
+        let finding = &world.decisions.values().next().unwrap().findings[0];
+        (finding.verdict, finding.reason.to_string())
+    };
+    let image = "r/ranker:9f3c2ab";
+    let back = || Rollout {
+        revisions: revisions(Role::Stable),
+        ..live(image)
+    };
+    let taken_back = (
+        Verdict::NotApplicable,
+        "users were taken back to it, which runs no analysis".to_owned(),
+    );
+    assert_eq!(found(back()), taken_back);
+    // It was tried with analyses once: those are about this revision.
+    let mut known = back();
+    known.analyses = vec![Analysis {
+        name: "first-time".into(),
+        hash: Some("old".into()),
+        step: None,
+        phase: AnalysisPhase::Failed,
+        message: "too slow".into(),
+        started_at: Some(at(0)),
+        metrics: Vec::new(),
+    }];
+    assert_eq!(
+        found(known),
+        (Verdict::Fail, "first-time: too slow".to_owned())
+    );
+    // One that was never left, and one that goes through the steps again, owe it.
+    let owed = (
+        Verdict::Missing,
+        "no analysis of this revision exists".to_owned(),
+    );
+    assert_eq!(found(live(image)), owed);
+    let again = Rollout {
+        current_hash: Some("old".into()),
+        stable_hash: Some("new".into()),
+        revisions: revisions(Role::Canary),
+        ..canary(image, "r/ranker:2.0")
+    };
+    assert_eq!(found(again), owed);
 }
 
 /// Three releases in a row; back to the first, with windows of each width.

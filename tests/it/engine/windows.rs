@@ -322,8 +322,17 @@ fn a_comparison_takes_as_many_windows_as_a_limit() {
 
 #[test]
 fn once_live_the_windows_since_then_count() {
-    let mut full = live("r/ranker:9f3c2ab");
-    full.changed_at = Some(at(810));
+    // Where it says when it was through, later changes are no new beginning.
+    for (changed, completed) in [(810, None), (890, Some(at(809)))] {
+        let mut full = live("r/ranker:9f3c2ab");
+        full.changed_at = Some(at(changed));
+        full.completed_at = completed;
+        live_since_810(full);
+    }
+}
+
+#[track_caller]
+fn live_since_810(full: Rollout) {
     let stable = [(None, Some(300.0)); 3];
     let mut facts = vec![
         Fact::Measure(measure(Arm::Stable, Sample::Value(300.0), 901)),

@@ -386,6 +386,7 @@ pub(crate) fn live(image: &str) -> Rollout {
         annotations: Vec::new(),
         created_at: Some(at(0)),
         changed_at: Some(at(0)),
+        completed_at: None,
     }
 }
 
