@@ -13,7 +13,7 @@ mod keeper;
 pub mod kill;
 mod settle;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -40,7 +40,7 @@ use crate::{
         plan::{Class, Plan},
         world::World,
     },
-    store::{Admission, EntryKind, History, Ledger, Record},
+    store::{Admission, EntryKind, History, Ledger, LedgerError, Record, verify},
 };
 
 /// How many observations may wait for the keeper before feeds are held up.
@@ -73,6 +73,27 @@ pub struct Handle {
     probes: Arc<BTreeMap<BackendId, Arc<dyn Probe>>>,
     cancel: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// The ledger as last read.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    /// Its newest lines, oldest first.
+    pub records: Vec<Record>,
+    /// What is wrong with lines of it, in the order of the file.
+    pub problems: Vec<Clean>,
+}
+
+/// What `audit verify` names. A line that is being written while it looks is
+/// seen half; a problem that is one is still there at a second look.
+fn problems(ledger: &Path) -> Result<Vec<Clean>, LedgerError> {
+    let first = verify(ledger, None)?.problems;
+    if first.is_empty() {
+        return Ok(first);
+    }
+    let mut again = verify(ledger, None)?.problems;
+    again.retain(|problem| first.contains(problem));
+    Ok(again)
 }
 
 /// Brings everything up. Opens no connection before it returns.
@@ -303,21 +324,26 @@ impl Handle {
         futures::future::join_all(looks).await.into_iter().collect()
     }
 
-    /// The newest `limit` ledger lines, oldest first.
+    /// The newest `limit` ledger lines, oldest first, and what is wrong with
+    /// any line of it.
     ///
     /// # Errors
     ///
     /// The ledger could not be read, in words.
-    pub async fn ledger(&self, limit: usize) -> Result<Vec<Record>, Clean> {
+    pub async fn ledger(&self, limit: usize) -> Result<Book, Clean> {
         let ledger = Arc::clone(&self.desk.ledger);
         let read = tokio::task::spawn_blocking(move || {
             let mut reader = ledger.reader();
-            reader.read_new().map(|records| (records, reader.damage()))
+            let records = reader.read_new()?;
+            Ok::<_, LedgerError>((records, reader.damage(), problems(ledger.path())?))
         });
         match read.await {
             // Garbage is not the same as nothing done yet.
-            Ok(Ok((records, Some(damage)))) if records.is_empty() => Err(damage),
-            Ok(Ok((mut records, _))) => Ok(records.split_off(records.len().saturating_sub(limit))),
+            Ok(Ok((records, Some(damage), _))) if records.is_empty() => Err(damage),
+            Ok(Ok((mut records, _, problems))) => Ok(Book {
+                records: records.split_off(records.len().saturating_sub(limit)),
+                problems,
+            }),
             Ok(Err(error)) => Err(Clean::from(error.to_string())),
             Err(panic) => Err(Clean::from(format!("the ledger reader stopped: {panic}"))),
         }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    app::Book,
     domain::{
         Timestamp,
         action::{Order, Preview},
@@ -56,7 +57,7 @@ pub enum Event {
     /// What became of a submission.
     Submitted(u64, Result<PlanId, Refusal>),
     /// The newest ledger lines.
-    Ledger(Result<Vec<Record>, Clean>),
+    Ledger(Result<Book, Clean>),
     /// Something outside the engine went wrong or well, in words.
     Said(Sign, Clean),
 }
@@ -214,6 +215,8 @@ pub struct Submission {
 pub struct LedgerView {
     /// Its newest lines, oldest first.
     pub records: Vec<Record>,
+    /// What is wrong with lines of it.
+    pub problems: Vec<Clean>,
     /// Why it could not be read.
     pub trouble: Option<Clean>,
     /// Whether it was read at all.

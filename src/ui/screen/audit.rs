@@ -10,11 +10,15 @@ use crate::{
         paint::Painter,
         screen::{Scene, frame::outcome_sign, panel},
         sign::Sign,
+        state::LedgerView,
         text,
         theme::Role,
         widget::table::{self, Column, column, number},
     },
 };
+
+/// How many problems of the ledger are named.
+const NAMED: usize = 2;
 
 /// The lines shown, newest first.
 fn records<'a>(scene: &Scene<'a>) -> Vec<&'a Record> {
@@ -74,7 +78,12 @@ fn said(record: &Record) -> String {
 pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     let ledger = &scene.state.ledger;
     let mut head = Line::dim("ledger  ");
+    let damaged = ledger.problems.len();
     head = match (&ledger.trouble, ledger.read) {
+        (None, true) if 0 < damaged => head.sign(Sign::Bad).with(
+            Role::Bad,
+            format!(" broken: {}", counted(damaged, "problem", "problems")),
+        ),
         (Some(trouble), _) => head.sign(Sign::Bad).with(Role::Bad, format!(" {trouble}")),
         (None, false) => head.text("being read"),
         (None, true) => head.text(format!(
@@ -84,18 +93,29 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     };
     head = head.with(Role::Dim, "   `gonogo audit verify` checks the chain");
     painter.line(area.x + 1, area.y, area.width - 1, &head);
+    let named = damage(ledger);
+    painter.lines(
+        Rect {
+            x: area.x + 1,
+            y: area.y + 1,
+            width: area.width - 1,
+            height: area.height.saturating_sub(1),
+        },
+        &named,
+    );
     let records = records(scene);
     if records.is_empty() {
-        if ledger.read {
+        if ledger.read && damaged == 0 {
             let line =
                 Line::dim("nothing was done yet: every action and its outcome is written here");
             painter.line(area.x + 1, area.y + 2, area.width - 1, &line);
         }
         return;
     }
+    let above = text::cells(named.len() + 2);
     let body = Rect {
-        y: area.y + 2,
-        height: area.height.saturating_sub(2),
+        y: area.y + above,
+        height: area.height.saturating_sub(above),
         ..area
     };
     let [rows, detail] = Layout::vertical([
@@ -114,6 +134,25 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
             &explained(scene, record),
         );
     }
+}
+
+/// The first lines that are not as they were written, and how many more.
+fn damage(ledger: &LedgerView) -> Vec<Line> {
+    let mut lines: Vec<Line> = ledger
+        .problems
+        .iter()
+        .take(NAMED)
+        .map(|problem| {
+            Line::new()
+                .sign(Sign::Bad)
+                .with(Role::Bad, format!(" {problem}"))
+        })
+        .collect();
+    let more = ledger.problems.len() - lines.len();
+    if 0 < more {
+        lines.push(Line::dim(format!("… {more} more")));
+    }
+    lines
 }
 
 fn draw_rows(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, records: &[&Record]) {

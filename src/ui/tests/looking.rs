@@ -276,7 +276,7 @@ fn the_audit_screen_follows_what_is_written() {
     };
     let mut cockpit = fleet().at("recsys-ranker", "prod-eu");
     assert!(cockpit.keys("6").contains(&Effect::ReadLedger));
-    cockpit.tell(Event::Ledger(Ok(Vec::new())));
+    cockpit.tell(Event::Ledger(Ok(crate::app::Book::default())));
     assert_eq!(cockpit.tell(Event::World), []);
     let start = PlanStart {
         verb: "hold".into(),

@@ -2,6 +2,8 @@
 //! numbers whose meaning stood further right.
 
 use crate::{
+    app::Book,
+    domain::text::Clean,
     engine::lane::Lane,
     ui::{
         fixture::{Cockpit, change_rollout, lane, large_world, looks, records, world},
@@ -182,11 +184,39 @@ fn the_audit_of_a_small_window_keeps_environment_and_reason() {
     let mut lines = records();
     lines[1].step = Some(1);
     lines[1].steps = Some(3);
-    cockpit.tell(Event::Ledger(Ok(lines)));
+    cockpit.tell(Event::Ledger(Ok(Book {
+        records: lines,
+        problems: Vec::new(),
+    })));
     let picture = cockpit.picture();
     assert!(picture.contains("recsys-ranker prod-eu"), "{picture}");
     assert!(picture.contains("REASON"), "{picture}");
     assert!(picture.contains("2/3 hold"), "a step is no plan: {picture}");
+}
+
+#[test]
+fn the_audit_names_lines_that_are_not_as_they_were_written() {
+    let problem = |line: u32| -> Clean {
+        Clean::from(format!(
+            "line {line} was changed: it is no line of a ledger"
+        ))
+    };
+    for (size, damaged) in [((80, 24), 1), ((80, 24), 9), ((120, 40), 9)] {
+        let mut cockpit = at("recsys-ranker", "prod-eu", size);
+        cockpit.keys("6");
+        cockpit.tell(Event::Ledger(Ok(Book {
+            records: records(),
+            problems: (1..=damaged).map(problem).collect(),
+        })));
+        let picture = cockpit.picture();
+        assert!(row(&picture, "ledger  ").contains("broken"), "{picture}");
+        assert!(picture.contains("✗ line 1 was changed"), "{picture}");
+        assert_eq!(picture.contains("… 7 more"), damaged == 9, "{picture}");
+        assert!(picture.contains("audit verify"), "{picture}");
+        // What can be read is still there.
+        assert!(picture.contains("REASON"), "{picture}");
+        assert!(picture.contains("recsys-ranker prod-eu"), "{picture}");
+    }
 }
 
 #[test]

@@ -70,8 +70,9 @@ pub fn update(state: &mut UiState, event: Event, world: &World, now: Timestamp) 
         Event::Submitted(ticket, result) => act::submitted(state, ticket, result, world, now, out),
         Event::Ledger(read) => {
             state.ledger = match read {
-                Ok(records) => LedgerView {
-                    records,
+                Ok(book) => LedgerView {
+                    records: book.records,
+                    problems: book.problems,
                     trouble: None,
                     read: true,
                     as_of: written(world),

@@ -33,6 +33,26 @@ async fn nothing_is_sent_when_a_throttle_cannot_be_written_down_and_a_brake_goes
     );
 }
 
+/// The audit screen says what `audit verify` says, and shows what can be read.
+#[tokio::test(start_paused = true)]
+async fn lines_somebody_changed_are_named_beside_those_that_can_be_read() {
+    let scene = Scene::new(Temper::Obedient).await;
+    assert_eq!(scene.outcome(Verb::Hold).await.0, ActionOutcome::Confirmed);
+    let sound = scene.handle.ledger(100).await.unwrap();
+    assert!(sound.problems.is_empty(), "{sound:?}");
+    let path = scene.folder.path().join("state/ledger.jsonl");
+    let written = fs::read_to_string(&path).unwrap();
+    let flipped = written.replacen("\"hold\"", "\"gold\"", 1);
+    assert_ne!(written, flipped);
+    fs::write(&path, flipped).unwrap();
+    let book = scene.handle.ledger(100).await.unwrap();
+    assert_eq!(book.records.len(), sound.records.len());
+    assert!(
+        book.problems[0].starts_with("line 1 (number 1) was changed"),
+        "{book:?}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn when_nothing_can_be_written_the_command_to_paste_is_shown() {
     let folder = TempDir::new().unwrap();
