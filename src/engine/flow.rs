@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::{
     domain::{
         Timestamp,
+        approval::Answer,
         id::ReleaseId,
         pipeline::{Job, Outcome, Phase, Stage},
         rollout::Rollout,
@@ -205,12 +206,13 @@ fn approval(world: &World, lane: &Lane, release: &Release) -> Option<FlowStage> 
         .from_where(&|id| id.run < *run)
         .take_while(|(id, _)| id.run == *run)
         .find(|(_, review)| stands_before(service, &review.environment, &lane.environment))?;
-    let state = match review.answer {
-        crate::domain::approval::Answer::Approved => FlowState::Done,
-        crate::domain::approval::Answer::Rejected => FlowState::Failed,
-        crate::domain::approval::Answer::Unknown(_) => FlowState::Unknown,
-    };
-    Some(stage("approve", state, review.user.clone()))
+    let user = &review.user;
+    Some(match &review.answer {
+        Answer::Approved => stage("approve", FlowState::Done, user.clone()),
+        // The word first: where there is no room the name is cut.
+        Answer::Rejected => stage("approve", FlowState::Failed, format!("no, {user}")),
+        Answer::Unknown(word) => stage("approve", FlowState::Unknown, format!("{word}, {user}")),
+    })
 }
 
 fn rollout(world: &World, lane: &Lane) -> Vec<FlowStage> {
@@ -267,11 +269,11 @@ fn rollout(world: &World, lane: &Lane) -> Vec<FlowStage> {
             stage("rollout", FlowState::Unknown, why.clone()),
             FlowState::Unknown,
         ),
-        Place::Pipeline { .. }
-        | Place::RunFailed
-        | Place::Rejected { .. }
-        | Place::Built
-        | Place::Approval { .. } => (stage("rollout", FlowState::NotYet, ""), FlowState::NotYet),
+        // It goes nowhere: these are left out, not to come.
+        Place::Rejected { .. } => (stage("rollout", FlowState::Skipped, ""), FlowState::Skipped),
+        Place::Pipeline { .. } | Place::RunFailed | Place::Built | Place::Approval { .. } => {
+            (stage("rollout", FlowState::NotYet, ""), FlowState::NotYet)
+        }
     };
     vec![rollout, stage("live", live, users)]
 }

@@ -8,6 +8,7 @@ use gonogo::{
         rollout::{Revision, Role, Rollout, RolloutPhase},
     },
     engine::{
+        flow::{FlowState, flow},
         lane::{Lane, Place, WaitsFor},
         queue::{Urgency, waiting},
         world::World,
@@ -15,8 +16,8 @@ use gonogo::{
 };
 
 use crate::support::build::{
-    answer, approval, canary, catalog, job, lane, latency_gate, live, measure, rollout, run, runs,
-    world,
+    answer, approval, at, canary, catalog, job, lane, latency_gate, live, measure, rollout, run,
+    runs, world,
 };
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
@@ -145,6 +146,27 @@ fn a_rejected_release_is_rejected_and_asks_for_nothing() {
     );
     assert_eq!(row.waits_for, WaitsFor::Nothing);
     assert_eq!(waiting(&world), []);
+    // What it was kept from is left out, and is not still to come.
+    let stages: Vec<_> = flow(&world, row, at(100))
+        .into_iter()
+        .map(|stage| {
+            (
+                stage.name,
+                stage.state,
+                stage.detail.to_string(),
+                stage.here,
+            )
+        })
+        .filter(|(name, ..)| ["approve", "rollout", "live"].contains(name))
+        .collect();
+    assert_eq!(
+        stages,
+        [
+            ("approve", FlowState::Failed, "no, mk".to_owned(), true),
+            ("rollout", FlowState::Skipped, String::new(), false),
+            ("live", FlowState::Skipped, String::new(), false),
+        ]
+    );
     // A rerun that failed for a reason of its own, and a yes before a failure.
     for other in [
         of(Answer::Rejected, broke("unit tests")),

@@ -172,10 +172,15 @@ fn warning(scene: &Scene<'_>, acts: &[Act]) -> Line {
             .filter(|act| act.is_offered())
             .map(|act| act.label.as_str())
             .collect();
-        let verb = if keys.len() == 1 { "is" } else { "are" };
+        let (verb, them) = if keys.len() == 1 {
+            ("is", "it")
+        } else {
+            ("are", "them")
+        };
         let said = match first.grey() {
             Some(Refusal::Mode(Mode::Brake)) => {
-                format!(" {} {verb} off in BRAKE: `:rw` opens them", keys.join(" "))
+                let keys = keys.join(" ");
+                format!(" {keys} {verb} off in BRAKE: `:rw` opens {them}")
             }
             _ => format!(" {} {verb} off: {reason}", keys.join(" ")),
         };
