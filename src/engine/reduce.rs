@@ -352,10 +352,13 @@ fn take_rollout(world: &mut World, batch: &Batch, rollout: &Rollout) -> Key {
     if older {
         return key;
     }
-    let changes_mind = world
-        .rollouts
-        .get(&rollout.id)
-        .is_some_and(|known| known.at <= batch.at && known.current_hash != rollout.current_hash);
+    // An attempt that begins anew after an abort has nothing to do with the
+    // measurements of the one before.
+    let changes_mind = world.rollouts.get(&rollout.id).is_some_and(|known| {
+        let is_another = known.current_hash != rollout.current_hash;
+        let is_retried = known.aborted.is_some() && rollout.aborted.is_none();
+        known.at <= batch.at && (is_another || is_retried)
+    });
     if let (true, Some(hash)) = (changes_mind, &rollout.current_hash) {
         let since = (hash.clone(), batch.at);
         world.wanted_since.insert(rollout.id.clone(), since);

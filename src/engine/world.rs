@@ -96,7 +96,7 @@ pub struct World {
     /// Who we are, per backend.
     pub identities: BTreeMap<BackendId, Identity>,
     /// Since when a rollout has wanted the revision it wants now, where it was
-    /// seen to change its mind.
+    /// seen to change its mind or to try it again after an abort.
     pub wanted_since: SharedMap<TargetId, (Clean, Timestamp)>,
     /// Revisions seen holding all traffic, oldest first, per rollout.
     pub held_full: SharedMap<TargetId, Vec<HeldFull>>,

@@ -111,10 +111,11 @@ fn windows(told: &Told) -> Vec<&Windows> {
     windows.collect()
 }
 
-/// Minute of the hour at the end, and what the canary came to.
+/// Minute of the hour at the end, and what the canary came to, of the last
+/// three: as many as the gate looks at.
 fn minutes(windows: &Windows) -> Vec<(i64, Option<f64>)> {
-    windows
-        .windows
+    let last = windows.windows.len() - 3;
+    windows.windows[last..]
         .iter()
         .map(|window| (window.ends_at.timestamp() / 60 % 60, window.canary))
         .collect()
@@ -146,11 +147,36 @@ async fn the_windows_before_the_first_look_are_filled_in_at_it() {
         [(58, None), (59, Some(59.0)), (0, Some(0.0))],
         "a gap is a gap"
     );
-    assert_eq!(
-        (found.windows[2].stable, found.windows[2].traffic),
-        (Some(7.0), Some(500.0))
+    let last = found.windows.last().unwrap();
+    assert_eq!((last.stable, last.traffic), (Some(7.0), Some(500.0)));
+    assert_eq!(last.ends_at, start());
+}
+
+/// What a canary came to before it was taken back is known to whoever looks
+/// afterwards: two hours of it.
+#[tokio::test]
+async fn windows_from_before_those_a_gate_looks_at_are_kept_without_gaps() {
+    let server = Script::start(clockwork).await;
+    let clock = Arc::new(Mutex::new(start() + TimeDelta::seconds(10)));
+    let mut setup = setup(three_windows(spec()), &[]);
+    let shown = clock.clone();
+    setup.now = Arc::new(move || *shown.lock().unwrap());
+    let section = format!(
+        "{{ url = '{}', timeout = '1s', poll = '1s' }}",
+        server.url()
     );
-    assert_eq!(found.windows[2].ends_at, start());
+    let mut poll = feed(build("prometheus", &section, &setup).unwrap(), "metrics");
+    for minutes in [0, 1, 5, 600] {
+        *clock.lock().unwrap() = start() + TimeDelta::seconds(10 + minutes * 60);
+        let told = look(&mut *poll).await.unwrap();
+        let ends: Vec<_> = windows(&told)[0]
+            .windows
+            .iter()
+            .map(|window| (window.ends_at - start()).num_minutes())
+            .collect();
+        let expected: Vec<i64> = (minutes - 119..=minutes).collect();
+        assert_eq!(ends, expected);
+    }
 }
 
 #[tokio::test]
@@ -206,8 +232,8 @@ async fn the_same_stretch_of_time_is_the_same_window_for_everybody() {
     }
     assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
     assert_eq!(
-        told[0].windows[0].ends_at,
-        DateTime::parse_from_rfc3339("2026-03-10T11:58:00Z").unwrap()
+        told[0].windows.last().unwrap().ends_at,
+        DateTime::parse_from_rfc3339("2026-03-10T12:00:00Z").unwrap()
     );
 }
 

@@ -44,6 +44,10 @@ const GIVE_UP_AFTER: usize = 4;
 const CHART_CLOSER: u32 = 3;
 /// One that nobody looks at is read this many times less often.
 const CHART_RARER: u32 = 4;
+/// How far back windows are kept, whatever gates look at.
+const LOOKS_BACK: Duration = Duration::from_secs(2 * 3600);
+/// And how many of them at most.
+const MOST_WINDOWS: u32 = 120;
 
 /// The feed of all metrics of one server.
 pub(super) struct MetricPoll {
@@ -75,14 +79,57 @@ struct Metric {
 }
 
 impl Metric {
-    /// How many windows to ask for, if another one is over.
+    /// How many windows to ask for, if another one is over: all that are kept
+    /// at first, later those that are new beside those gates look at, which may
+    /// have been filled in since.
     fn windows_due(&self, at: Instant) -> Option<u32> {
+        if self.wanted == 0 {
+            return None;
+        }
+        let kept = self.kept();
+        let Some(last) = self.windows.as_ref().and_then(|told| told.windows.last()) else {
+            return Some(kept);
+        };
         let end = ask::grid(self.spec.window, self.wanted, at.theirs).to;
-        let known = self.windows.as_ref().and_then(|told| told.windows.last());
+        let since = at.ours_of(end) - last.ends_at;
         // The two clocks' difference wavers by less than half a window.
-        let half = self.spec.window / 2;
-        let is_new = known.is_none_or(|last| at.ours_of(end) - last.ends_at > delta(half));
-        (self.wanted > 0 && is_new).then_some(self.wanted)
+        let half = delta(self.spec.window / 2);
+        let width = self.spec.window.as_millis().max(1);
+        let new = (since + half).num_milliseconds().max(0).unsigned_abs();
+        let new = u32::try_from(u128::from(new) / width).unwrap_or(u32::MAX);
+        let count = new.saturating_add(self.wanted - 1);
+        (since > half).then_some(count.clamp(self.wanted, kept))
+    }
+
+    /// How many windows are kept: those gates look at, and as many before them
+    /// as it takes to judge a canary that was taken back a while ago.
+    fn kept(&self) -> u32 {
+        let width = self.spec.window.as_millis().max(1);
+        let before = u32::try_from(LOOKS_BACK.as_millis() / width).unwrap_or(u32::MAX);
+        self.wanted.max(before.min(MOST_WINDOWS))
+    }
+
+    /// Puts newer windows behind those known. Where time was slept through the
+    /// older ones go, so that there is no gap.
+    fn keep(&mut self, mut newer: Windows) {
+        let (half, width) = (delta(self.spec.window / 2), delta(self.spec.window));
+        let older = self.windows.take().filter(|old| old.width == newer.width);
+        if let (Some(old), Some(first)) = (older, newer.windows.first()) {
+            let before = first.ends_at - half;
+            let mut windows = old.windows;
+            windows.retain(|window| window.ends_at < before);
+            let joined = windows
+                .last()
+                .is_some_and(|last| before - last.ends_at < width);
+            if joined {
+                windows.append(&mut newer.windows);
+                newer.windows = windows;
+            }
+        }
+        let most = usize::try_from(self.kept()).unwrap_or(usize::MAX);
+        let too_many = newer.windows.len().saturating_sub(most);
+        newer.windows.drain(..too_many);
+        self.windows = Some(newer);
     }
 }
 
@@ -240,8 +287,8 @@ impl MetricPoll {
         let mut told = Vec::new();
         if let Some(numbers) = look.numbers {
             let facts = numbers.map(|(measures, windows)| {
-                if windows.is_some() {
-                    metric.windows = windows;
+                if let Some(windows) = windows {
+                    metric.keep(windows);
                 }
                 let measures = measures.into_iter().map(Fact::Measure);
                 let windows = metric.windows.iter().cloned().map(Fact::Windows);

@@ -5,6 +5,7 @@
 //! [`judge`] holds it against what the rule asks, [`words`] says so.
 
 mod judge;
+mod nobody;
 mod words;
 
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::{
         measure::{Arm, Measure, Sample},
         model::{ModelRun, ModelRunStatus},
         observation::Scope,
-        policy::{BaselineSource, Binding, GateRule, GateSource, Versus},
+        policy::{BaselineSource, Binding, Breaches, GateRule, GateSource, Versus},
         rollout::short_duration,
         text::Clean,
         verdict::Verdict,
@@ -31,7 +32,7 @@ use crate::{
                 rollout_producer, run_producer,
             },
             metric::judge::Measurement,
-            windows::{self, measured},
+            windows::{self, Windowed, measured},
         },
         lane::Place,
         release::Link,
@@ -135,8 +136,8 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
         Ok(producer) => producer,
         Err(instead) => return instead,
     };
-    if let Some(why) = taken_back(view) {
-        return Gathered::NotAsked(why);
+    if let Some(instead) = nobody::instead(rule, spec, view) {
+        return instead;
     }
     // Once a release is live there is no canary: users see the stable arm.
     let arm = if view.lane.place == Place::Live && spec.stable.is_some() {
@@ -196,14 +197,7 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
         covered: rule
             .breaches
             .zip(windows.as_ref())
-            .map(|(breaches, windows)| Covered {
-                done: windows.windows.len() as u64,
-                of: u64::from(breaches.of),
-                what: ["window", "windows"].map(|what| {
-                    Clean::from(format!("{what}{} measured", words::width(spec.window)))
-                }),
-                detail: Clean::default(),
-            }),
+            .map(|(breaches, windows)| covered(breaches, windows)),
         value: Value::Number {
             value,
             over: Some(spec.looks_back).filter(|back| !back.is_zero()),
@@ -235,13 +229,15 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
     Gathered::Found(Box::new(evidence))
 }
 
-/// Why nothing can be measured of an aborted canary: nobody is on it, as before
-/// it began, and a retry is what would change that.
-fn taken_back(view: &View<'_>) -> Option<Clean> {
-    let rollout = view.world.rollouts.get(&view.place.target)?;
-    let nobody = rollout.weight_actual.get() == 0;
-    (view.lane.place == Place::Aborted && nobody)
-        .then(|| "aborted: no traffic is on it, asked again after a retry".into())
+/// How many of the windows a rule looks at are there.
+fn covered(breaches: Breaches, windowed: &Windowed) -> Covered {
+    let what = |what: &str| format!("{what}{} measured", words::width(windowed.width));
+    Covered {
+        done: windowed.windows.len() as u64,
+        of: u64::from(breaches.of),
+        what: ["window", "windows"].map(|one| Clean::from(what(one))),
+        detail: Clean::default(),
+    }
 }
 
 /// Why what users felt says nothing about the live revision yet: some of the
@@ -314,18 +310,22 @@ fn traffic(measure: Option<&Known<Measure>>) -> Result<Option<u64>, Clean> {
         return Ok(None);
     };
     match &known.sample {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "rounded, not negative, saturating"
-        )]
-        Sample::Value(value) => Ok(Some(value.max(0.0).round() as u64)),
+        Sample::Value(value) => Ok(Some(requests(*value))),
         Sample::Empty => Ok(Some(0)),
         other => Err(Clean::from(format!(
             "traffic: {}",
             no_number(other).unwrap_or_default()
         ))),
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rounded, not negative, saturating"
+)]
+fn requests(value: f64) -> u64 {
+    value.max(0.0).round() as u64
 }
 
 fn live_baseline(versus: &Versus, stable: Option<&Known<Measure>>, arm: Arm) -> BaselineEvidence {

@@ -12,7 +12,7 @@ use crate::{
     domain::{
         Timestamp,
         catalog::MetricSpec,
-        measure::{Arm, MetricId},
+        measure::{Arm, MetricId, Window},
         policy::{Breaches, GateRule},
         rollout::Rollout,
     },
@@ -28,6 +28,8 @@ pub struct Measured {
     pub value: f64,
     /// What the revision users are on measured in the same window.
     pub stable: Option<f64>,
+    /// Requests to the canary in it, where a query says.
+    pub requests: Option<f64>,
 }
 
 /// Windows that count, and how wide they are.
@@ -37,6 +39,8 @@ pub struct Windowed {
     pub width: Duration,
     /// Those that count, oldest first.
     pub windows: Vec<Measured>,
+    /// The revision was taken back: no more will come.
+    pub is_past: bool,
 }
 
 /// The windows that count among the last `breaches.of`.
@@ -47,29 +51,58 @@ pub(super) fn measured(
     arm: Arm,
     view: &View<'_>,
 ) -> Windowed {
+    let last = last(breaches);
+    let known = known(&spec.id, view);
+    let newest = known
+        .get(known.len().saturating_sub(last)..)
+        .unwrap_or_default();
     Windowed {
         width: spec.window,
-        windows: counting(rule, breaches, &spec.id, arm, view),
+        windows: counting(rule, newest, spec, arm, view),
+        is_past: false,
     }
+}
+
+/// The last windows that counted of a canary that was taken back: those in
+/// which nobody was on it any more say nothing.
+pub(super) fn of_its_life(
+    rule: &GateRule,
+    breaches: Breaches,
+    spec: &MetricSpec,
+    view: &View<'_>,
+) -> Windowed {
+    let all = known(&spec.id, view);
+    let mut windows = counting(rule, all, spec, Arm::Canary, view);
+    windows.drain(..windows.len().saturating_sub(last(breaches)));
+    Windowed {
+        width: spec.window,
+        windows,
+        is_past: true,
+    }
+}
+
+fn last(breaches: Breaches) -> usize {
+    usize::try_from(breaches.of).unwrap_or(usize::MAX)
+}
+
+fn known<'a>(id: &MetricId, view: &View<'a>) -> &'a [Window] {
+    let known = view.world.windows.get(id);
+    known.map_or(&[], |known| &known.value.windows)
 }
 
 fn counting(
     rule: &GateRule,
-    breaches: Breaches,
-    id: &MetricId,
+    windows: &[Window],
+    spec: &MetricSpec,
     arm: Arm,
     view: &View<'_>,
 ) -> Vec<Measured> {
-    let Some(known) = view.world.windows.get(id) else {
+    let width = view.world.windows.get(&spec.id).map(|known| known.width);
+    let width = width.and_then(|width| chrono::TimeDelta::from_std(width).ok());
+    let (Some(since), Some(width)) = (since(arm, view), width) else {
         return Vec::new();
     };
-    let (Some(since), Ok(width)) = (since(arm, view), chrono::TimeDelta::from_std(known.width))
-    else {
-        return Vec::new();
-    };
-    let most = usize::try_from(breaches.of).unwrap_or(usize::MAX);
-    let last = known.windows.len().saturating_sub(most);
-    let counts = known.windows.iter().skip(last).filter_map(|window| {
+    let counts = windows.iter().filter_map(|window| {
         let value = match arm {
             Arm::Stable => window.stable?,
             Arm::Canary | Arm::Traffic => window.canary?,
@@ -82,6 +115,7 @@ fn counting(
             ends_at: window.ends_at,
             value,
             stable: window.stable.filter(|_| arm == Arm::Canary),
+            requests: window.traffic,
         })
     });
     counts.collect()

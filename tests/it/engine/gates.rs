@@ -360,7 +360,7 @@ fn a_canary_metric_is_not_asked_before_the_canary() {
 }
 
 #[test]
-fn an_aborted_canary_is_not_measured_once_nobody_is_on_it() {
+fn an_aborted_canary_that_nobody_is_on_has_nothing_to_show_for_itself() {
     let aborted = |percent: u8, p95: f64| {
         let told = [
             runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
@@ -384,7 +384,9 @@ fn an_aborted_canary_is_not_measured_once_nobody_is_on_it() {
         ];
         only(&world(catalog(vec![latency_gate(250.0)]), &told, 101)).verdict
     };
-    assert_eq!(aborted(0, 300.0), Verdict::NotApplicable);
+    // What is measured while nobody is on it says nothing, good or bad.
+    assert_eq!(aborted(0, 300.0), Verdict::Missing);
+    assert_eq!(aborted(0, 200.0), Verdict::Missing);
     assert_eq!(aborted(10, 300.0), Verdict::Fail);
 }
 

@@ -5,7 +5,8 @@ use gonogo::{
         measure::{Arm, Sample, Windows},
         observation::{Fact, Observation},
         policy::{BaselineSource, Breaches, Change, GateRule, Limit, OnMissing, Versus},
-        rollout::Rollout,
+        quantity::Weight,
+        rollout::{Rollout, RolloutPhase},
         verdict::{Finding, Verdict, Word},
     },
     engine::{
@@ -99,7 +100,7 @@ fn so_many_bad_windows_are_bad_in_whatever_order() {
             [100.0, 100.0, 100.0],
             300.0,
             Verdict::Warn,
-            "300 ms > 250 ms, 0 of 3 windows of 1m outside",
+            "300 ms > 250 ms now; fails at 2 of 3 windows of 1m, so far 0",
         ),
         (
             [100.0, 300.0, 300.0],
@@ -437,4 +438,110 @@ fn pending_windows_make_one_wait() {
     let release = world.lanes[&lane()].release().unwrap().clone();
     let decision = world.decision(&release, &lane().1).unwrap();
     assert_eq!(decision.word, Word::HoldWaiting);
+}
+
+/// The canary after its abort, with nobody on it.
+fn aborted() -> Rollout {
+    Rollout {
+        version: Some(200),
+        aborted: Some(Some(at(500))),
+        phase: RolloutPhase::Degraded,
+        pause: None,
+        weight_wanted: Weight::ZERO,
+        weight_actual: Weight::ZERO,
+        ..canary("r/ranker:1111111", "r/ranker:9f3c2ab")
+    }
+}
+
+/// Minutes after the abort in which nobody was on it.
+fn then_nothing(mut values: Vec<Option<f64>>, minutes: usize) -> Vec<(Option<f64>, Option<f64>)> {
+    values.extend(vec![None; minutes]);
+    values.into_iter().map(|value| (value, None)).collect()
+}
+
+/// What is said of a canary that was taken back some minutes ago.
+fn judged_after_abort(values: &[Option<f64>]) -> (Verdict, String, Word) {
+    let windows = minutes(900, &then_nothing(values.to_vec(), 6));
+    let mut said = told(901, 0.0, None, windows);
+    if let Observation::Batch(batch) = &mut said {
+        // Nobody asks it anything: the query comes to nothing.
+        batch.facts[0] = Fact::Measure(measure(Arm::Canary, Sample::Empty, 901));
+    }
+    let world = with(gate(), aborted(), said, 902);
+    let found = finding(&world);
+    let release = world.lanes[&lane()].release().unwrap().clone();
+    let word = world.decision(&release, &lane().1).unwrap().word;
+    (found.verdict, found.reason.to_string(), word)
+}
+
+#[test]
+fn bad_evidence_is_not_gone_with_the_traffic_of_an_aborted_canary() {
+    assert_eq!(
+        judged_after_abort(&some([300.0, 100.0, 310.0])),
+        (
+            Verdict::Fail,
+            "310 ms > 250 ms, 2 of 3 windows of 1m outside before it was aborted".to_owned(),
+            Word::NoGo
+        )
+    );
+    assert_eq!(
+        judged_after_abort(&some([300.0, 310.0, 100.0])),
+        (
+            Verdict::Fail,
+            "310 ms > 250 ms, last 100 ms, 2 of 3 windows of 1m outside before it was aborted"
+                .to_owned(),
+            Word::NoGo
+        )
+    );
+}
+
+#[test]
+fn an_aborted_canary_is_not_go_by_questions_nobody_answered() {
+    let (verdict, reason, word) = judged_after_abort(&[None, None, None]);
+    assert_eq!((verdict, word), (Verdict::Missing, Word::HoldNotProven));
+    assert_eq!(
+        reason,
+        "aborted: no traffic is on it, and no window of its life is known"
+    );
+    // Too few to tell, and no more will come.
+    assert_eq!(
+        judged_after_abort(&[None, None, Some(300.0)]),
+        (
+            Verdict::Missing,
+            "300 ms > 250 ms, 1 of 3 windows of 1m measured before it was aborted".to_owned(),
+            Word::HoldNotProven
+        )
+    );
+}
+
+#[test]
+fn a_new_attempt_is_not_judged_by_the_windows_of_the_one_before() {
+    let rollout_at = |when: i64, percent: u8| {
+        rollout(
+            when,
+            Rollout {
+                version: Some(when.unsigned_abs()),
+                step: Some(0),
+                weight_actual: Weight::percent(percent),
+                ..canary("r/ranker:1111111", "r/ranker:9f3c2ab")
+            },
+        )
+    };
+    let before = minutes(900, &then_nothing(some([300.0, 310.0, 320.0]).to_vec(), 0));
+    let mut world = with(gate(), aborted(), told(901, 320.0, None, before), 902);
+    assert_eq!(finding(&world).verdict, Verdict::Fail);
+    // Started again: with nobody on it there is nothing to judge, for any process.
+    reduce(&mut world, &rollout_at(903, 0));
+    settle(&mut world, at(904));
+    assert_eq!(
+        (finding(&world).verdict, finding(&world).reason.as_str()),
+        (Verdict::Pending, "no traffic is on it yet")
+    );
+    // With traffic its own windows count alone.
+    reduce(&mut world, &rollout_at(905, 10));
+    settle(&mut world, at(906));
+    assert_eq!(
+        (finding(&world).verdict, finding(&world).reason.as_str()),
+        (Verdict::Pending, "0 of 3 windows of 1m measured")
+    );
 }

@@ -202,23 +202,40 @@ fn against(
         .filter(|_| bound.holds(value));
     let (said, bound) = match was_bad {
         Some((window, then)) => {
-            let now = words::amount(value, &rule.unit);
+            let latest = words::amount(value, &rule.unit);
             let said = words::stand(window.value, then, &rule.unit);
-            (format!("{said}, now {now}"), then)
+            let at = if windowed.is_past { "last" } else { "now" };
+            (format!("{said}, {at} {latest}"), then)
         }
         None => (said, bound),
     };
+    let (of, width) = (breaches.of, words::width(windowed.width));
+    let when = if windowed.is_past {
+        " before it was aborted"
+    } else {
+        ""
+    };
     let windows = |count: usize, what: &str| {
-        let width = words::width(windowed.width);
-        format!("{said}, {count} of {} windows{width} {what}", breaches.of)
+        let windows = format!("{count} of {of} windows{width} {what}");
+        format!("{said}, {windows}{when}")
     };
     match count(breaches, &compared, is_bad) {
         Count::Bad(bad) => make(Verdict::Fail, windows(bad, "outside"), Some(bound)),
-        Count::Open => make(
-            Verdict::Pending,
-            windows(compared.len(), "measured"),
-            Some(bound),
-        ),
+        Count::Open => {
+            // What was taken back is measured no more.
+            let verdict = if windowed.is_past {
+                Verdict::Missing
+            } else {
+                Verdict::Pending
+            };
+            make(verdict, windows(compared.len(), "measured"), Some(bound))
+        }
+        // What is outside at this moment is no window yet: say what counts.
+        Count::Good(bad) if was_bad.is_none() && !bound.holds(value) && !windowed.is_past => {
+            let least = breaches.at_least;
+            let fails = format!("fails at {least} of {of} windows{width}, so far {bad}");
+            make(Verdict::Warn, format!("{said} now; {fails}"), Some(bound))
+        }
         Count::Good(bad) => {
             let remark = 0 < bad || !bound.holds(value);
             let verdict = if remark { Verdict::Warn } else { Verdict::Pass };
