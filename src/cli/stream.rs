@@ -9,6 +9,7 @@ use crate::{
     cli::{exit::Exit, output::Out, session::Session},
     engine::{
         lane::{Lane, WaitsFor},
+        queue::{self, Urgency},
         world::{LaneId, World},
     },
     report::plain,
@@ -37,17 +38,19 @@ pub(super) async fn stream(session: &mut Session, out: &mut Out) -> Exit {
 
 /// What was last said about each lane.
 #[derive(Default)]
-pub(super) struct Told(BTreeMap<LaneId, Lane>);
+pub(super) struct Told(BTreeMap<LaneId, (Lane, Option<Urgency>)>);
 
 impl Told {
     /// A sentence for every lane that is another than when it was last told.
     pub(super) fn news(&mut self, world: &World, now: crate::domain::Timestamp) -> Vec<String> {
         let mut news = Vec::new();
         for (id, lane) in world.lanes.iter() {
-            if self.0.get(id).is_some_and(|told| same(told, lane)) {
+            let urgency = queue::item(world, lane).map(|item| item.urgency);
+            let before = self.0.get(id);
+            if before.is_some_and(|(told, was)| *was == urgency && same(told, lane)) {
                 continue;
             }
-            self.0.insert(id.clone(), lane.clone());
+            self.0.insert(id.clone(), (lane.clone(), urgency));
             news.push(plain::sentence(world, lane, now));
         }
         news

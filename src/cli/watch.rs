@@ -13,7 +13,8 @@ use crate::{
     },
     domain::{Timestamp, id::ReleaseId},
     engine::{
-        lane::{Lane, Place},
+        lane::{Lane, Place, WaitsFor},
+        queue,
         world::{LaneId, Liveness, World},
     },
     report::{self, SCHEMA},
@@ -69,6 +70,26 @@ pub(super) async fn watch(
         follow.last(exit, args.json.json, out);
         return Ok(exit);
     }
+}
+
+/// What of a row is worth a line when it changes: neither a timer that runs
+/// down nor the numbers of a gate that goes on saying the same.
+fn gist(world: &World, row: &Lane) -> String {
+    let own = match &row.waits_for {
+        WaitsFor::Timer { .. } => None,
+        own => Some(own),
+    };
+    let decision = row
+        .release()
+        .and_then(|id| world.decision(id, &row.environment));
+    format!(
+        "{} {} {:?} {own:?} {:?} {:?}",
+        report::words::label(world, row),
+        report::words::standing(world, row),
+        decision.map(|decision| decision.word),
+        queue::item(world, row).map(|item| item.urgency),
+        queue::refuted_by(world, row).map(|gate| &gate.gate),
+    )
 }
 
 /// One release on its way.
@@ -132,15 +153,7 @@ impl Follow {
         let mut still = row.clone();
         still.since = None;
         let text = report::plain::sentence(world, &still, now);
-        // A timer that runs down is no change either.
-        let key = match &row.waits_for {
-            crate::engine::lane::WaitsFor::Timer { .. } => text
-                .split(", waits for a timer")
-                .next()
-                .unwrap_or(&text)
-                .to_owned(),
-            _ => text.clone(),
-        };
+        let key = gist(world, row);
         if self.said.as_ref() == Some(&key) {
             return;
         }

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         Timestamp,
         text::Clean,
-        verdict::{Verdict, Word},
+        verdict::{Finding, Verdict, Word},
     },
     engine::{
         lane::{Lane, Place, WaitsFor},
@@ -61,12 +61,51 @@ pub fn waiting(world: &World) -> Vec<Waiting> {
 }
 
 impl Waiting {
+    /// Why, and what helps, in one line.
+    fn in_words(&self) -> Clean {
+        let verbs: Vec<&str> = self.verbs.iter().map(|verb| verb.word()).collect();
+        if verbs.is_empty() {
+            return self.reason.clone();
+        }
+        Clean::from(format!("{} ({})", self.reason, verbs.join(", ")))
+    }
+
     /// The order of the queue: worst first, then the oldest.
     pub fn worst_first(&self, other: &Self) -> Ordering {
         (self.urgency, self.since.is_none(), self.since)
             .cmp(&(other.urgency, other.since.is_none(), other.since))
             .then_with(|| self.lane.cmp(&other.lane))
     }
+}
+
+/// Who or what a row waits for, as every surface says it: a person where it
+/// stands in the queue, with the fact that decides and the verbs that help; else
+/// what moves it by itself.
+pub fn waits_for(world: &World, lane: &Lane) -> WaitsFor {
+    let own = &lane.waits_for;
+    let Some(item) = item(world, lane) else {
+        return own.clone();
+    };
+    let you = match own {
+        WaitsFor::Person { you, .. } => *you,
+        WaitsFor::Machine { .. } | WaitsFor::Timer { .. } | WaitsFor::Nothing => None,
+    };
+    match (own, item.urgency) {
+        // What the row itself asks, or the timer that answers it.
+        (WaitsFor::Person { .. }, Urgency::Asked | Urgency::Held | Urgency::Unproven)
+        | (WaitsFor::Timer { .. }, Urgency::Asked) => own.clone(),
+        _ => WaitsFor::Person {
+            what: item.in_words(),
+            you,
+        },
+    }
+}
+
+/// The gate that says no to what a row shows, measured and bad.
+pub fn refuted_by<'a>(world: &'a World, lane: &Lane) -> Option<&'a Finding> {
+    let decision = world.decision(lane.release()?, &lane.environment)?;
+    let worst = decision.reasons().next()?;
+    (decision.word == Word::NoGo && worst.verdict == Verdict::Fail).then_some(worst)
 }
 
 /// What one row waits for, if a person is what it waits for.
@@ -78,8 +117,7 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
     let decision = world.decision(release, &lane.environment);
     let worst = decision.and_then(|decision| decision.reasons().next());
     let reason = worst.map(|finding| Clean::from(format!("{} {}", finding.gate, finding.reason)));
-    let no_go = decision.is_some_and(|decision| decision.word == Word::NoGo)
-        && worst.is_some_and(|finding| finding.verdict == Verdict::Fail);
+    let no_go = refuted_by(world, lane).is_some();
     let make = |urgency, what, reason: Clean, verbs: Vec<Verb>| {
         Some(Waiting {
             lane: (lane.service.clone(), lane.environment.clone()),

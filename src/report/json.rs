@@ -17,6 +17,7 @@ use crate::{
     engine::{
         lane::{Lane, Place, WaitsFor},
         plan::{Class, Plan},
+        queue,
         release::Release,
         world::World,
     },
@@ -61,7 +62,7 @@ pub fn lane(world: &World, lane: &Lane, now: Timestamp) -> Value {
         "held": matches!(lane.place, Place::Canary { held: true, .. }),
         "decision": decision.map(|decision| decision.word.text()),
         "reasons": decision.map(|decision| decision.reasons().map(words::finding).collect::<Vec<_>>()),
-        "waits_for": waits_for(&lane.waits_for),
+        "waits_for": waits_for(&queue::waits_for(world, lane)),
         "live": live.map(|live| live.label.as_str()),
         "rolled_back": back.map(|back| back.label.as_str()),
         "since": lane.since.map(stamp),

@@ -9,7 +9,7 @@ use crate::{
         rollout::short_duration,
         verdict::{Baseline, Decision, Verdict},
     },
-    engine::{lane::Lane, plan::Plan, world::World},
+    engine::{lane::Lane, plan::Plan, queue, world::World},
     report::{json, words},
 };
 
@@ -58,7 +58,8 @@ pub fn status<'a>(
                     || "–".to_owned(),
                     |at| short_duration(words::since(at, now)),
                 ),
-                words::waits_for(&lane.waits_for, now).unwrap_or_else(|| "–".to_owned()),
+                words::waits_for(&queue::waits_for(world, lane), now)
+                    .unwrap_or_else(|| "–".to_owned()),
             ]
         })
         .collect();
@@ -91,8 +92,13 @@ pub fn sentence(world: &World, lane: &Lane, now: Timestamp) -> String {
     if let Some(word) = word_of(world, lane) {
         text.push_str(", ");
         text.push_str(word);
+        // Where a person is waited for, the gate is named there.
+        let refuted = queue::refuted_by(world, lane);
+        if let Some(gate) = refuted.filter(|_| queue::item(world, lane).is_none()) {
+            text.push_str(&format!(" ({} {})", gate.gate, gate.reason));
+        }
     }
-    if let Some(waits) = words::waits_for(&lane.waits_for, now) {
+    if let Some(waits) = words::waits_for(&queue::waits_for(world, lane), now) {
         text.push_str(", waits for ");
         text.push_str(&waits);
     }

@@ -178,8 +178,8 @@ pub fn lane_sign(lane: &Lane, decision: Option<&Decision>) -> Sign {
 }
 
 /// Who or what a lane waits for, in a few words.
-pub fn waits(lane: &Lane, now: Timestamp) -> Line {
-    match &lane.waits_for {
+pub fn waits(waits: &WaitsFor, now: Timestamp) -> Line {
+    match waits {
         WaitsFor::Person {
             you: Some(true), ..
         } => Line::new().with(Role::Person, "you"),

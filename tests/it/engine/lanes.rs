@@ -3,6 +3,7 @@
 use gonogo::{
     domain::{
         approval::{Answer, Review},
+        measure::{Arm, Sample},
         observation::{Fact, Observation},
         pipeline::{Outcome, Phase, RunStatus},
         rollout::{Revision, Role, Rollout, RolloutPhase},
@@ -10,7 +11,7 @@ use gonogo::{
     engine::{
         flow::{FlowState, flow},
         lane::{Lane, Place, WaitsFor},
-        queue::{Urgency, waiting},
+        queue::{self, Urgency, waiting},
         world::World,
     },
 };
@@ -22,6 +23,8 @@ use crate::support::build::{
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
 const B: &str = "1111111bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+const METRIC: &str = "metric recsys-ranker/prod-eu/latency_p95";
 
 fn shown(world: &World) -> &Lane {
     &world.lanes[&lane()]
@@ -262,5 +265,52 @@ fn an_aborted_canary_shows_as_rolled_back_until_something_newer_comes() {
     assert_eq!(
         gonogo::report::words::standing(&world, shown(&world)),
         "rolled back, 9f3c2ab live"
+    );
+}
+
+/// What `status` says a row waits for, and its line of the queue.
+fn asked(world: &World) -> (Option<String>, Vec<String>) {
+    let row = shown(world);
+    let said = gonogo::report::words::waits_for(&queue::waits_for(world, row), at(200));
+    let queue = waiting(world);
+    (
+        said,
+        queue.iter().map(|item| item.reason.to_string()).collect(),
+    )
+}
+
+#[test]
+fn a_canary_that_hurts_waits_for_a_person_whatever_its_timer_says() {
+    let timed = |p95: f64| {
+        let mut rolling = canary("r/ranker:1111111", "r/ranker:9f3c2ab");
+        for pause in &mut rolling.pause {
+            pause.ends_at = Some(at(800));
+        }
+        let measured = Fact::Measure(measure(Arm::Canary, Sample::Value(p95), 199));
+        with(&[
+            runs(199, &[&run(1, A, 0), &run(2, B, 50)]),
+            rollout(199, rolling),
+            answer("prom", METRIC, 199, vec![measured]),
+        ])
+    };
+    let (said, queue) = asked(&timed(200.0));
+    assert_eq!(said.as_deref(), Some("a timer, 10m left"));
+    assert!(queue.is_empty(), "{queue:?}");
+    let world = timed(410.0);
+    let (said, queue) = asked(&world);
+    let reason = "at 30 %: latency 410 ms > 250 ms over 1m";
+    assert_eq!(queue, [reason]);
+    let all = format!("a person: {reason} (roll back, abort, hold)");
+    assert_eq!(said, Some(all.clone()));
+    let row = shown(&world);
+    let sentence = gonogo::report::plain::sentence(&world, row, at(200));
+    assert!(sentence.contains(&all), "{sentence}");
+    let table = gonogo::report::plain::status(&world, [row], at(200));
+    assert!(table[1].ends_with(&all), "{table:?}");
+    let json = gonogo::report::json::lane(&world, row, at(200));
+    assert_eq!(json["waits_for"]["kind"], "person");
+    assert_eq!(
+        json["waits_for"]["what"],
+        format!("{reason} (roll back, abort, hold)")
     );
 }

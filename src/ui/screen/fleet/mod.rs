@@ -21,7 +21,10 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::{
     domain::{id::ReleaseId, quantity::counted},
-    engine::lane::{Lane, Place, WaitsFor},
+    engine::{
+        self,
+        lane::{Lane, Place, WaitsFor},
+    },
     ui::{
         line::Line,
         paint::Painter,
@@ -221,8 +224,10 @@ fn cell(scene: &Scene<'_>, lane: &Lane, name: &str, width: usize) -> Line {
         "stage" => Line::plain(lane.place.word()),
         "gates" => strip::strip(scene.decision_of(lane)),
         "canary" => canary(scene, lane, width),
-        "waits" if lane.waits_for == WaitsFor::Nothing => others(scene, lane, width),
-        "waits" => waits(lane, scene.now),
+        "waits" => match engine::queue::waits_for(scene.world, lane) {
+            WaitsFor::Nothing => others(scene, lane, width),
+            somebody => waits(&somebody, scene.now),
+        },
         "owner" => {
             let actor = scene
                 .release_of(lane)

@@ -355,7 +355,7 @@ fn passes(filter: &Filter, world: &World, lane: &Lane) -> bool {
             "stage" => lane.place.word().into(),
             "state" => lane_sign(lane, decision.map(AsRef::as_ref)).word().into(),
             "gates" => decision?.word.text().into(),
-            "waits" => match &lane.waits_for {
+            "waits" => match queue::waits_for(world, lane) {
                 WaitsFor::Person { what, you } => {
                     let who = match you {
                         Some(true) => "you",
@@ -364,7 +364,7 @@ fn passes(filter: &Filter, world: &World, lane: &Lane) -> bool {
                     };
                     format!("{who} {what}").into()
                 }
-                WaitsFor::Machine { what } => what.as_str().into(),
+                WaitsFor::Machine { what } => what.to_string().into(),
                 WaitsFor::Timer { .. } => "timer".into(),
                 WaitsFor::Nothing => return None,
             },
