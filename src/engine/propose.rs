@@ -236,7 +236,7 @@ impl<'a> Scene<'a> {
 }
 
 /// The alias that remembers where the champion was.
-fn previous_alias(champion: &str) -> Clean {
+pub(super) fn previous_alias(champion: &str) -> Clean {
     Clean::from(format!("previous-{champion}"))
 }
 

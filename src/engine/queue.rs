@@ -5,12 +5,15 @@ use std::cmp::Ordering;
 use crate::{
     domain::{
         Timestamp,
+        action::Subject,
+        id::ReleaseId,
         text::Clean,
         verdict::{Finding, Verdict, Word},
     },
     engine::{
         lane::{Lane, Place, WaitsFor},
         plan::Verb,
+        propose::previous_alias,
         world::{LaneId, World},
     },
 };
@@ -142,6 +145,10 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
             Clean::from(format!("at {weight}: {}", reason.unwrap_or_default())),
             vec![Verb::RollBack, Verb::Abort, Verb::Hold],
         ),
+        Place::Live => {
+            let (reason, verbs) = half_done(world, lane)?;
+            make(Urgency::Asked, "ALIAS", reason, verbs)
+        }
         Place::Degraded => make(
             Urgency::Hurting,
             "ROLLOUT",
@@ -218,10 +225,39 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
         Place::Pipeline { .. }
         | Place::Built
         | Place::Canary { .. }
-        | Place::Live
         | Place::Aborted
         | Place::Rejected { .. }
         | Place::Unknown { .. } => None,
+    }
+}
+
+/// What is left of a move where users are on one version and the champion alias
+/// names another, and no plan of ours is about to move it. An environment that is
+/// only behind the champion lacks nothing.
+fn half_done(world: &World, lane: &Lane) -> Option<(Clean, Vec<Verb>)> {
+    let spec = world.catalog.services.get(&lane.service)?.model.as_ref()?;
+    let aliases = &world.models.get(&spec.model)?.aliases;
+    let champion = *aliases.get(&spec.champion)?;
+    let version = |id: Option<&ReleaseId>| world.release(id?)?.version.value().copied();
+    let live = version(lane.live.as_ref())?;
+    let moving = Subject::Rollout(lane.target.clone());
+    if live == champion || world.running_plan(&moving).is_some() {
+        return None;
+    }
+    let name = &spec.champion;
+    let before = aliases.get(&previous_alias(name)).copied();
+    if version(lane.rolled_back.as_ref()) == Some(champion) {
+        let said = format!("half rolled back: {name} still {champion}");
+        Some((said.into(), vec![Verb::Promote]))
+    } else if before == Some(live) {
+        // Taken back for all, as after a roll back in another environment.
+        let said = format!("{name} went back to {champion}, users here are on {live}");
+        Some((said.into(), vec![Verb::RollBack, Verb::Promote]))
+    } else if champion < live {
+        let said = format!("half promoted: {name} still {champion}");
+        Some((said.into(), vec![Verb::Promote]))
+    } else {
+        None
     }
 }
 

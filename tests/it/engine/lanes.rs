@@ -17,8 +17,8 @@ use gonogo::{
 };
 
 use crate::support::build::{
-    answer, approval, at, canary, catalog, job, lane, latency_gate, live, measure, rollout, run,
-    runs, world,
+    aliases, answer, approval, at, canary, catalog, job, lane, latency_gate, live, measure,
+    registry, rollout, run, runs, version, world,
 };
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
@@ -313,4 +313,37 @@ fn a_canary_that_hurts_waits_for_a_person_whatever_its_timer_says() {
         json["waits_for"]["what"],
         format!("{reason} (roll back, abort, hold)")
     );
+}
+
+/// Everything is on v42, tagged with B's commit, while aliases point elsewhere.
+fn all_on_v42(at_aliases: &[(&str, u64)]) -> World {
+    let tagged = [
+        version(41, &[("git_sha", A)]),
+        version(42, &[("git_sha", B)]),
+    ];
+    with(&[
+        runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
+        registry(100, aliases(at_aliases), tagged.to_vec(), vec![]),
+        rollout(100, live("r/ranker:1111111")),
+    ])
+}
+
+#[test]
+fn traffic_without_the_alias_is_half_a_promotion_and_waits_for_a_person() {
+    let world = all_on_v42(&[("champion", 41)]);
+    assert_eq!(label(&world), "v42");
+    let (said, queue) = asked(&world);
+    assert_eq!(queue, ["half promoted: champion still v41"]);
+    assert_eq!(
+        said.as_deref(),
+        Some("a person: half promoted: champion still v41 (promote)")
+    );
+    // The alias is there, was taken back from here, or is ahead of this environment.
+    assert_eq!(asked(&all_on_v42(&[("champion", 42)])), (None, vec![]));
+    let back = all_on_v42(&[("champion", 41), ("previous-champion", 42)]);
+    assert_eq!(
+        asked(&back).1,
+        ["champion went back to v41, users here are on v42"]
+    );
+    assert_eq!(asked(&all_on_v42(&[("champion", 43)])), (None, vec![]));
 }
