@@ -83,7 +83,8 @@ pub enum Place {
         weight: Weight,
         /// Share of traffic it is to have now.
         wanted: Weight,
-        /// Step and number of steps, if it has any.
+        /// The step it is at, counted from 1, and the number of steps, if it
+        /// has any; the last one when all are done.
         step: Option<(u32, u32)>,
         /// Held by a person.
         held: bool,
@@ -295,7 +296,8 @@ fn in_environment(rollout: &Rollout, under_way: bool) -> Place {
                 step: rollout
                     .step
                     .zip(u32::try_from(rollout.steps.len()).ok())
-                    .filter(|(_, steps)| *steps > 0),
+                    .filter(|(_, steps)| *steps > 0)
+                    .map(|(index, steps)| (steps.min(index.saturating_add(1)), steps)),
                 held: rollout.held,
                 pause: rollout.pause.clone(),
             }

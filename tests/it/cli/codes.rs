@@ -67,7 +67,7 @@ fn watch_is_3_when_what_it_follows_is_gone() {
     let mut lines = std::io::BufReader::new(watch.stdout.take().unwrap());
     let mut first = String::new();
     std::io::BufRead::read_line(&mut lines, &mut first).unwrap();
-    assert!(first.contains("canary 4/7"), "{first}");
+    assert!(first.contains("canary 5/7"), "{first}");
     let mine = world::endpoints(demo.folder())["kubernetes"]["token"].clone();
     let admin = mine.as_str().unwrap().replace("-mk-", "-root-");
     world::tell_as(

@@ -64,7 +64,7 @@ fn each_environment_is_read_and_changed_in_its_own_cluster() {
     let eu = here.lane("prod-eu");
     assert_eq!(
         (&eu["stage"], &eu["weight"]),
-        (&"canary 4/7".into(), &30.into())
+        (&"canary 5/7".into(), &30.into())
     );
     assert!(eu["ages"]["prod"].as_f64().is_some(), "{eu:#}");
     let us = here.lane("prod-us");

@@ -109,5 +109,5 @@ fn every_rollout_of_the_current_context_becomes_a_service() {
         .iter()
         .filter_map(|row| row["stage"].as_str())
         .collect();
-    assert!(stages.contains(&"canary 4/7"), "{status:#}");
+    assert!(stages.contains(&"canary 5/7"), "{status:#}");
 }

@@ -15,7 +15,7 @@ fn status_and_check_say_where_a_release_stands_and_whether_it_may_go_on() {
         ("service", "recsys-ranker"),
         ("environment", "prod-eu"),
         ("version", "v42"),
-        ("stage", "canary 4/7"),
+        ("stage", "canary 5/7"),
         ("decision", "GO"),
     ] {
         assert_eq!(row[key], value, "{row:#}");
@@ -48,7 +48,7 @@ fn status_and_check_say_where_a_release_stands_and_whether_it_may_go_on() {
         .says("is right: 1 service, 2 environments, 1 policy, 4 backends");
     let words = demo.run(&["--plain", "status"]).expect(0).out;
     assert!(
-        words.starts_with("recsys-ranker in prod-eu: v42, canary 4/7 at 30 %, GO, waits for"),
+        words.starts_with("recsys-ranker in prod-eu: v42, canary 5/7 at 30 %, GO, waits for"),
         "{words}"
     );
     demo.run(&["check", "--wait", "--env", "prod-eu", "--timeout", "60s"])
@@ -68,7 +68,7 @@ fn status_and_check_say_where_a_release_stands_and_whether_it_may_go_on() {
         "2s",
     ])
     .expect(2)
-    .says("canary 4/7 at 30 %")
+    .says("canary 5/7 at 30 %")
     .says("still moving");
 }
 

@@ -347,3 +347,33 @@ fn traffic_without_the_alias_is_half_a_promotion_and_waits_for_a_person() {
     );
     assert_eq!(asked(&all_on_v42(&[("champion", 43)])), (None, vec![]));
 }
+
+/// Rows and sheets count steps alike: the one a skip would leave is the one the row names.
+#[test]
+fn the_step_a_row_is_at_is_the_step_a_sheet_would_leave() {
+    use gonogo::{
+        domain::rollout::RolloutStep,
+        engine::{
+            plan::{Ask, Verb},
+            propose::propose,
+        },
+    };
+    let steps = vec![RolloutStep::Pause(None); 6];
+    for (index, word) in [(0, "1/6"), (3, "4/6"), (5, "6/6"), (6, "6/6")] {
+        let rolling = Rollout {
+            steps: steps.clone(),
+            step: Some(index),
+            ..canary("r/ranker:1111111", "r/ranker:9f3c2ab")
+        };
+        let world = with(&[
+            runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
+            rollout(100, rolling),
+        ]);
+        assert_eq!(shown(&world).place.word(), format!("canary {word}"));
+        let skip = propose(&world, &Ask::new(Verb::Skip, lane()), at(200));
+        if let Ok(plan) = skip {
+            let effect = &plan.steps[0].effect;
+            assert!(effect.starts_with(&format!("step {word} ")), "{effect}");
+        }
+    }
+}

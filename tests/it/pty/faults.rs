@@ -14,7 +14,7 @@ fn each_backend_is_live_then_named_then_live_and_the_release_stays_on_screen() {
     terminal.wait_for("waits for a person 1");
     let head = |screen: &str| screen.lines().nth(1).unwrap_or_default().to_owned();
     let stands = |screen: &str| {
-        screen.contains("recsys-ranker") && screen.contains("v42") && screen.contains("canary 4/7")
+        screen.contains("recsys-ranker") && screen.contains("v42") && screen.contains("canary 5/7")
     };
     // The words of each trouble are those of `doctor` for its kind.
     for (backend, trouble) in [

@@ -22,7 +22,7 @@ fn look(seconds: u64) {
 #[ignore = "makes a recording"]
 fn a_regression_is_seen_and_rolled_back() {
     let mut terminal = Terminal::run(&["demo", "latency", "--speed", "3"], SIZE);
-    terminal.wait_for("canary 3/6");
+    terminal.wait_for("canary 4/6");
     look(3);
     terminal.press("\x1b");
     look(1);
