@@ -283,7 +283,7 @@ fn asked(world: &World) -> (Option<String>, Vec<String>) {
 fn a_canary_that_hurts_waits_for_a_person_whatever_its_timer_says() {
     let timed = |p95: f64| {
         let mut rolling = canary("r/ranker:1111111", "r/ranker:9f3c2ab");
-        for pause in &mut rolling.pause {
+        if let Some(pause) = &mut rolling.pause {
             pause.ends_at = Some(at(800));
         }
         let measured = Fact::Measure(measure(Arm::Canary, Sample::Value(p95), 199));
