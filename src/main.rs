@@ -26,8 +26,7 @@ fn main() -> ExitCode {
     };
     let exit = runtime.block_on(cli::run(line, &panics));
     runtime.shutdown_timeout(GRACE);
-    // One that ended for it has said so already.
-    if panics.happened() && exit != Exit::Internal {
+    if panics.happened() {
         Exit::Panic.into()
     } else {
         exit.into()

@@ -96,7 +96,7 @@ pub async fn run(line: Line, panics: &Panics) -> Exit {
             ended = dispatch(line, &mut out) => Ok(ended),
             number = ends.next() => Err(number),
             () = panics.wait(), if waits => Ok(Err(Stop::new(
-                Exit::Internal,
+                Exit::Panic,
                 "a part of gonogo crashed, as told above: what it says from here on may be wrong",
             ))),
         };

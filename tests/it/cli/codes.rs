@@ -173,20 +173,20 @@ fn a_panic_anywhere_is_101_whatever_the_answer_was() {
 }
 
 #[test]
-fn watching_ends_with_70_and_words_once_something_panicked() {
+fn watching_ends_with_101_and_words_once_something_panicked() {
     let demo = Demo::start("canary");
     let crash = |arguments: &[&str]| {
         let mut watch = command(demo.folder(), arguments);
         watch
             .env("GONOGO_CONFIG", demo.config())
             .env("GONOGO_PANIC_AT", "task:a feed fell");
-        finish(watch).expect(70).says("a feed fell")
+        finish(watch).expect(101).says("a feed fell")
     };
     crash(&["watch", "recsys-ranker", "--env", "prod-eu"]).says("a part of gonogo crashed");
     let told = crash(&["watch", "recsys-ranker", "--env", "prod-eu", "--json"]);
     let last: Value = serde_json::from_str(told.out.lines().last().unwrap()).unwrap();
-    assert_eq!(last["code"], 70, "{last}");
-    assert_eq!(last["word"], "internal", "{last}");
+    assert_eq!(last["code"], 101, "{last}");
+    assert_eq!(last["word"], "panic", "{last}");
 }
 
 /// A door before a server that shuts in the face of the first `refused`.
