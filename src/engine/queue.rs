@@ -91,19 +91,23 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
             verbs,
         })
     };
+    if let Some((urgency, what, reason, verbs)) = of_users(lane, &label, reason.clone(), no_go) {
+        return make(urgency, what, reason, verbs);
+    }
     match &lane.place {
-        Place::Live if no_go => make(
-            Urgency::Hurting,
-            "LIVE",
-            reason.unwrap_or_default(),
-            vec![Verb::RollBack],
-        ),
-        Place::Canary { weight, .. } if no_go && weight.get() > 0 => make(
-            Urgency::Hurting,
-            "CANARY",
-            Clean::from(format!("at {weight}: {}", reason.unwrap_or_default())),
-            vec![Verb::RollBack, Verb::Abort, Verb::Hold],
-        ),
+        Place::Canary { weight, held, .. } if no_go && weight.get() > 0 => {
+            let stands = if *held { "held at" } else { "at" };
+            let mut verbs = vec![Verb::RollBack, Verb::Abort];
+            if !held {
+                verbs.push(Verb::Hold);
+            }
+            make(
+                Urgency::Hurting,
+                "CANARY",
+                Clean::from(format!("{stands} {weight}{}", because(reason))),
+                verbs,
+            )
+        }
         Place::Degraded => make(
             Urgency::Hurting,
             "ROLLOUT",
@@ -181,10 +185,65 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
         | Place::Built
         | Place::Canary { .. }
         | Place::Live
+        | Place::RollingBack { .. }
+        | Place::Aborting { .. }
         | Place::Aborted
         | Place::Rejected { .. }
         | Place::Unknown { .. } => None,
     }
+}
+
+/// What is to be said of the release users are on or are being taken from: how
+/// urgent, in which word, why, and what helps.
+fn of_users(
+    lane: &Lane,
+    label: &Clean,
+    reason: Option<Clean>,
+    no_go: bool,
+) -> Option<(Urgency, &'static str, Clean, Vec<Verb>)> {
+    let on_hold = |held: bool| {
+        if held {
+            (", held", vec![Verb::RollBack, Verb::Continue])
+        } else {
+            ("", Vec::new())
+        }
+    };
+    let (urgency, what, text, verbs) = match (&lane.place, &lane.back_aborted) {
+        (Place::Live, Some(to)) if no_go => {
+            let reason = reason.unwrap_or_default();
+            let text = format!("{reason}; the roll back to {to} was aborted");
+            (Urgency::Hurting, "LIVE", text, vec![Verb::RollBack])
+        }
+        (Place::Live, None) if no_go => {
+            let text = reason.unwrap_or_default().to_string();
+            (Urgency::Hurting, "LIVE", text, vec![Verb::RollBack])
+        }
+        // Half done: the spec wants one release, and users are on another.
+        (Place::Live, Some(to)) => {
+            let text = format!("the roll back to {to} was aborted{}", because(reason));
+            (Urgency::Asked, "LIVE", text, vec![Verb::RollBack])
+        }
+        // Until users are off it, whatever there is left to press.
+        (Place::RollingBack { to, done, held }, _) => {
+            let (held, verbs) = on_hold(*held);
+            let why = because(reason);
+            let text = format!("rolling back {label} → {to}, {done}{held}{why}");
+            (Urgency::Hurting, "LIVE", text, verbs)
+        }
+        (Place::Aborting { weight, held }, _) => {
+            let (held, verbs) = on_hold(*held);
+            let why = because(reason);
+            let text = format!("going back, {weight} still on {label}{held}{why}");
+            (Urgency::Hurting, "CANARY", text, verbs)
+        }
+        _ => return None,
+    };
+    Some((urgency, what, Clean::from(text), verbs))
+}
+
+/// The worst finding, as what follows a colon.
+fn because(reason: Option<Clean>) -> String {
+    reason.map_or_else(String::new, |why| format!(": {why}"))
 }
 
 fn degraded(world: &World, lane: &Lane) -> Clean {

@@ -380,9 +380,11 @@ fn remember_full(world: &mut World, rollout: &Rollout, hash: &Clean, at: Timesta
             if history.len() >= HELD {
                 history.remove(0);
             }
+            // What is found at the first look took over before it.
+            let changed = rollout.changed_at.filter(|_| history.is_empty());
             history.push(HeldFull {
                 hash: hash.clone(),
-                from: at,
+                from: changed.map_or(at, |changed| changed.min(at)),
                 until: at,
             });
         }

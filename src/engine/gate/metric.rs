@@ -143,7 +143,7 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
         };
     }
     // Once a release is live there is no canary: users see the stable arm.
-    let arm = if view.lane.place == Place::Live && spec.stable.is_some() {
+    let arm = if view.lane.place.is_of_stable() && spec.stable.is_some() {
         Arm::Stable
     } else {
         Arm::Canary
@@ -222,7 +222,7 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
         samples,
         // Where something is served, more will be measured.
         producer: match view.lane.place {
-            Place::Live => Producer::AtWork,
+            Place::Live | Place::RollingBack { .. } => Producer::AtWork,
             _ => producer,
         },
         backend: spec.backend.clone(),
@@ -248,7 +248,7 @@ fn just_took_over(view: &View<'_>, window: Duration) -> Option<Clean> {
     let [.., _, last] = view.world.held_full.get(target)?.as_slice() else {
         return None;
     };
-    let is_it = rollout.current_hash.as_ref() == Some(&last.hash);
+    let is_it = view.shown_hash(rollout) == Some(&last.hash);
     let ago = (view.now - last.from).to_std().unwrap_or_default();
     (view.lane.place == Place::Live && is_it && ago < window).then(|| {
         Clean::from(format!(

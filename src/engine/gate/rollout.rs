@@ -53,7 +53,7 @@ impl Gate for RolloutGate {
         };
         let value = match question {
             RolloutQuestion::Health => Value::Rollout(Box::new((*known.value).clone())),
-            RolloutQuestion::Analysis => match analyses(known) {
+            RolloutQuestion::Analysis => match analyses(known, view.shown_hash(known)) {
                 Ok(analyses) => Value::Analyses(analyses),
                 Err((why, to_come)) => {
                     let producer = if to_come { producer } else { Producer::None };
@@ -127,12 +127,12 @@ impl Gate for RolloutGate {
     }
 }
 
-/// Analyses of the wanted revision; else why there are none and whether some are to come.
-fn analyses(rollout: &Rollout) -> Result<Vec<Analysis>, (Clean, bool)> {
+/// Analyses of a revision; else why there are none and whether some are to come.
+fn analyses(rollout: &Rollout, hash: Option<&Clean>) -> Result<Vec<Analysis>, (Clean, bool)> {
     let own: Vec<Analysis> = rollout
         .analyses
         .iter()
-        .filter(|analysis| analysis.hash == rollout.current_hash)
+        .filter(|analysis| analysis.hash.as_ref() == hash)
         .cloned()
         .collect();
     if !own.is_empty() {
@@ -142,11 +142,13 @@ fn analyses(rollout: &Rollout) -> Result<Vec<Analysis>, (Clean, bool)> {
         .step
         .and_then(|step| usize::try_from(step).ok())
         .unwrap_or(0);
-    let ahead = rollout
-        .steps
-        .iter()
-        .skip(index)
-        .any(|step| matches!(step, RolloutStep::Analysis(_)));
+    let is_wanted = rollout.current_hash.as_ref() == hash;
+    let ahead = is_wanted
+        && rollout
+            .steps
+            .iter()
+            .skip(index)
+            .any(|step| matches!(step, RolloutStep::Analysis(_)));
     if ahead {
         Err(("an analysis step is still ahead".into(), true))
     } else {

@@ -13,7 +13,7 @@ use crate::{
         measure::{Arm, MetricId},
         policy::{Breaches, GateRule},
     },
-    engine::{gate::View, lane::Place},
+    engine::gate::View,
 };
 
 /// One window that counts.
@@ -88,13 +88,24 @@ fn counting(
 fn since(arm: Arm, view: &View<'_>) -> Option<Timestamp> {
     let target = &view.place.target;
     let rollout = &view.world.rollouts.get(target)?.value;
-    let hash = rollout.current_hash.as_ref()?;
+    let hash = view.shown_hash(rollout)?;
     let own = rollout
         .revisions
         .iter()
         .find(|revision| revision.hash == *hash)?
         .created_at?;
-    if arm == Arm::Stable && view.lane.place == Place::Live {
+    if arm == Arm::Stable && view.lane.place.is_of_stable() {
+        if !rollout.is_fully_promoted() {
+            // What users are taken from: the status changes with every pod that
+            // goes, and what was measured before counts on.
+            let held = view.world.held_full.get(target);
+            let full = held
+                .into_iter()
+                .flatten()
+                .rev()
+                .find(|full| full.hash == *hash);
+            return full.map(|full| full.from.max(own)).or(Some(own));
+        }
         return Some(rollout.changed_at.map_or(own, |changed| changed.max(own)));
     }
     // A revision that came back is younger than those made since it was first tried.

@@ -2,7 +2,8 @@
 //!
 //! While an update is under way, stable is what users go back to: an abort does
 //! it, is a change of status only, and no GitOps tool undoes it. Once the
-//! update is through, the earlier revision goes back into the spec.
+//! update is through, the earlier revision goes back into the spec. Where that
+//! was begun and not ended, it is gone on with.
 
 use crate::{
     domain::{
@@ -10,8 +11,10 @@ use crate::{
         id::Version,
         rollout::{Revision, Role, Rollout},
         text::Clean,
+        verdict::Word,
     },
     engine::{
+        back::{Back, decision_of},
         clear::Refusal,
         plan::{Class, Plan, PlanStep},
         propose::{
@@ -27,9 +30,18 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let rollout = scene.rollout()?;
     let mut plan = scene.plan(Class::Brake, Subject::Rollout(rollout.id.clone()));
     plan.facts.extend(standing(rollout));
-    let targets = targets(scene, rollout);
+    let back = scene.back(rollout);
+    if let Some(left) = back.and_then(|back| release_of(scene, back.from)) {
+        // It is about what users are to get off.
+        plan.release = Some(left.id.clone());
+        plan.release_label = left.label.clone();
+    }
+    let targets = targets(scene, rollout, back);
+    // An abort left users on this one.
+    let there = back.filter(|back| back.aborted).map(|back| &back.from.hash);
     plan.alternatives = targets
         .iter()
+        .filter(|revision| there != Some(&revision.hash))
         .map(|revision| (revision.hash.clone(), name_of(scene, revision)))
         .collect();
     let chosen = match &scene.ask.to {
@@ -51,15 +63,18 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
             };
             *found
         }
-        None => default_target(scene, rollout, &targets)?,
+        None => default_target(scene, rollout, &targets, back)?,
     };
     let left = if was_left(rollout, chosen) {
         format!("; left for {} before", name_of_current(scene, rollout))
     } else {
         String::new()
     };
-    let traffic = traffic_steps(scene, rollout, chosen, &mut plan);
-    let alias = alias_steps(scene, chosen, &mut plan);
+    let traffic = match back {
+        Some(back) if back.to.hash == chosen.hash => go_on(scene, rollout, back, &mut plan)?,
+        Some(_) | None => traffic_steps(scene, rollout, chosen, &mut plan),
+    };
+    let alias = alias_steps(scene, chosen, back, &mut plan);
     plan.facts.push(fact(
         "to",
         Clean::from(format!(
@@ -73,6 +88,14 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     } else {
         traffic.into_iter().chain(alias).collect()
     };
+    let still = rollout.weight_actual;
+    if plan.steps.is_empty() && !rollout.is_fully_promoted() && 0 < still.get() {
+        return Err(Refusal::NothingToDo(Clean::from(format!(
+            "going back to {} already: {still} still on {}",
+            name_of(scene, chosen),
+            name_of_current(scene, rollout)
+        ))));
+    }
     if plan.steps.is_empty() {
         return Err(Refusal::AlreadySo(Clean::from(format!(
             "users are on {} already",
@@ -82,11 +105,15 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     Ok(plan)
 }
 
-/// Revisions one can go back to, the best first: while an update is under way
-/// the stable one; else the one that last held all traffic, as far as it was
-/// seen; else the champion before this one; else by number. The present one
-/// never.
-fn targets<'a>(scene: &Scene<'_>, rollout: &'a Rollout) -> Vec<&'a Revision> {
+/// Revisions one can go back to, the best first: the one that a way back leads
+/// to; while an update is under way the stable one; else the one that last held
+/// all traffic, as far as it was seen; else the champion before this one; else
+/// by number. The present one never, unless users are not on it yet.
+fn targets<'a>(
+    scene: &Scene<'_>,
+    rollout: &'a Rollout,
+    back: Option<Back<'_>>,
+) -> Vec<&'a Revision> {
     let under_way = !rollout.is_fully_promoted();
     let held = scene
         .world
@@ -101,7 +128,7 @@ fn targets<'a>(scene: &Scene<'_>, rollout: &'a Rollout) -> Vec<&'a Revision> {
             if under_way && revision.role == Role::Stable {
                 return true;
             }
-            rollout.current_hash.as_ref() != Some(&revision.hash)
+            back.is_some() || rollout.current_hash.as_ref() != Some(&revision.hash)
         })
         .collect();
     targets.sort_by_key(|revision| {
@@ -110,9 +137,12 @@ fn targets<'a>(scene: &Scene<'_>, rollout: &'a Rollout) -> Vec<&'a Revision> {
             .filter(|full| full.hash == revision.hash)
             .map(|full| full.until)
             .max();
-        let stable_first = under_way && revision.role == Role::Stable;
+        let first = match back {
+            Some(back) => revision.hash == back.to.hash,
+            None => under_way && revision.role == Role::Stable,
+        };
         (
-            std::cmp::Reverse(stable_first),
+            std::cmp::Reverse(first),
             std::cmp::Reverse(last_full),
             std::cmp::Reverse(was_champion(scene, revision)),
             std::cmp::Reverse(revision.number),
@@ -126,7 +156,11 @@ fn default_target<'a>(
     scene: &Scene<'_>,
     rollout: &Rollout,
     targets: &[&'a Revision],
+    back: Option<Back<'_>>,
 ) -> Result<&'a Revision, Refusal> {
+    if let Some(back) = back {
+        return began(scene, rollout, targets, back);
+    }
     if let Some(best) = targets.iter().find(|one| !was_left(rollout, one)) {
         return Ok(best);
     }
@@ -141,6 +175,79 @@ fn default_target<'a>(
          there all the same (`rollback --to {name}`)",
         name_of_current(scene, rollout)
     ))))
+}
+
+/// Where a way back that was begun leads. One that was aborted is not begun
+/// again by itself while users are on something good.
+fn began<'a>(
+    scene: &Scene<'_>,
+    rollout: &Rollout,
+    targets: &[&'a Revision],
+    back: Back<'_>,
+) -> Result<&'a Revision, Refusal> {
+    let (from, to) = (name_of(scene, back.from), name_of(scene, back.to));
+    let judged = decision_of(scene.world, scene.service, scene.place, rollout, back.from);
+    let good = judged
+        .map(|decision| decision.word)
+        .filter(|word| matches!(word, Word::Go | Word::GoWithWarnings));
+    if let (true, Some(word)) = (back.aborted, good) {
+        return Err(Refusal::NothingToDo(Clean::from(format!(
+            "the way back to {to} was aborted, and {from}, which users are on, is {}: name {to} \
+             to go there all the same (`rollback --to {to}`)",
+            word.text()
+        ))));
+    }
+    targets
+        .iter()
+        .find(|one| one.hash == back.to.hash)
+        .copied()
+        .ok_or(Refusal::NothingToDo(
+            "no earlier revision is left to go back to".into(),
+        ))
+}
+
+/// The steps that end a way back which was begun: what is wanted is so already,
+/// and an abort and the steps are what keeps users from it.
+fn go_on(
+    scene: &Scene<'_>,
+    rollout: &Rollout,
+    back: Back<'_>,
+    plan: &mut Plan,
+) -> Result<Vec<PlanStep>, Refusal> {
+    let (from, to) = (name_of(scene, back.from), name_of(scene, back.to));
+    if rollout.moves_at_once() && !rollout.held {
+        return Err(Refusal::NothingToDo(Clean::from(format!(
+            "users are on their way to {to} already: {} still on {from}",
+            back.left()
+        ))));
+    }
+    plan.facts.push(fact(
+        "how",
+        format!("{to} is in the spec already, and users are moved to it"),
+    ));
+    let mut steps = Vec::new();
+    if rollout.held {
+        steps.push(afterwards(
+            rollout,
+            back.to,
+            RolloutAction::Resume,
+            "the hold is undone, so that pods can move",
+        ));
+    }
+    if rollout.has_canary() && !rollout.moves_at_once() {
+        let effect = if back.aborted {
+            "the abort is cleared; all traffic moves at once, without steps"
+        } else {
+            "all traffic moves at once, without steps"
+        };
+        steps.push(afterwards(
+            rollout,
+            back.to,
+            RolloutAction::PromoteFull,
+            effect,
+        ));
+    }
+    Ok(steps)
 }
 
 /// Whether users were taken from this revision to the wanted one. While a
@@ -158,7 +265,7 @@ fn name_of_current(scene: &Scene<'_>, rollout: &Rollout) -> Clean {
 }
 
 /// The release a revision carries, by its label, else its image.
-fn name_of(scene: &Scene<'_>, revision: &Revision) -> Clean {
+pub(super) fn name_of(scene: &Scene<'_>, revision: &Revision) -> Clean {
     release_of(scene, revision).map_or_else(
         || {
             revision.images.first().map_or_else(
@@ -246,7 +353,13 @@ fn traffic_steps(
     let to_stable = rollout.stable_hash.as_ref() == Some(&chosen.hash);
     if under_way && to_stable {
         if rollout.aborted.is_some() {
-            return Vec::new();
+            // While held the controller moves no pods, so the abort is not through.
+            let stuck = rollout.held && 0 < rollout.weight_actual.get();
+            let resume = || {
+                let effect = "the hold is undone, so that pods can move";
+                without_index(rollout_step(rollout, RolloutAction::Resume, effect))
+            };
+            return stuck.then(resume).into_iter().collect();
         }
         if rollout.has_canary() {
             plan.facts.push(fact(
@@ -342,11 +455,20 @@ fn is_within_window(rollout: &Rollout, chosen: &Revision) -> bool {
 }
 
 /// The champion alias goes back only if it points to what users are leaving.
-fn alias_steps(scene: &Scene<'_>, chosen: &Revision, plan: &mut Plan) -> Vec<PlanStep> {
+fn alias_steps(
+    scene: &Scene<'_>,
+    chosen: &Revision,
+    back: Option<Back<'_>>,
+    plan: &mut Plan,
+) -> Vec<PlanStep> {
     let (Some(spec), Some(champion)) = (&scene.service.model, scene.champion()) else {
         return Vec::new();
     };
-    let bad = version_of(scene.world, scene.carried.map(|release| &release.id));
+    let left = match back {
+        Some(back) => release_of(scene, back.from),
+        None => scene.carried,
+    };
+    let bad = version_of(scene.world, left.map(|release| &release.id));
     if bad != Some(champion) {
         plan.facts.push(fact(
             "alias",

@@ -5,6 +5,7 @@ use gonogo::{
         approval::{Answer, Review},
         observation::{Fact, Observation},
         pipeline::{Outcome, Phase, RunStatus},
+        quantity::Weight,
         rollout::{Revision, Role, Rollout, RolloutPhase},
     },
     engine::{
@@ -227,6 +228,7 @@ fn an_aborted_canary_shows_as_rolled_back_until_something_newer_comes() {
     let aborted = Rollout {
         aborted: Some(None),
         phase: RolloutPhase::Degraded,
+        weight_actual: Weight::percent(0),
         ..canary("r/ranker:1111111", "r/ranker:9f3c2ab")
     };
     let world = with(&[
