@@ -248,6 +248,28 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec, now: Timestamp) -
     }
 }
 
+/// A lane as it would be if nothing else were on its way: what acts on its
+/// rollout is about the release in there. `None` where that is what it shows.
+pub(super) fn in_rollout(
+    world: &World,
+    service: &ServiceSpec,
+    spec: &PlaceSpec,
+    shown: &Lane,
+) -> Option<Lane> {
+    let rollout = world.rollouts.get(&spec.target)?;
+    let hash = rollout.current_hash.as_ref()?;
+    let carried = release_of_revision(world, service, rollout, hash)?;
+    if shown.release() == Some(&carried.id) {
+        return None;
+    }
+    let under_way = !rollout.is_fully_promoted();
+    Some(Lane {
+        candidate: Some(carried.id.clone()),
+        place: in_environment(rollout, under_way),
+        ..shown.clone()
+    })
+}
+
 /// Releases this rollout has had: live, rolling out, or left behind. One that
 /// was rolled back is not on its way any more.
 fn tried(world: &World, service: &ServiceSpec, rollout: &Rollout) -> BTreeSet<ReleaseId> {

@@ -7,6 +7,7 @@ mod folding;
 mod gates;
 mod indexes;
 mod lanes;
+mod order;
 mod outages;
 mod pipelines;
 mod undoing;
