@@ -273,9 +273,10 @@ def aborted(bench, cockpit, world, exporter):
         aborts = [body for body in bodies if "/status/abort" in json.dumps(body) or '"abort"' in json.dumps(body)]
         same(len(aborts), 1, f"requests that abort ({bodies})")
     exporter.drive("canary", latency=0.08)
-    with bench.check("with latency back, retry starts it again"):
-        eventually("no more NO-GO", 60, lambda: cockpit.run("check", SERVICE, "--json")[0] != 1)
-        cockpit.must(0, "retry", SERVICE, "--yes", "--json")
+    with bench.check("an aborted canary proves nothing: retry needs a reason, and starts it again"):
+        code, _, _ = cockpit.run("retry", SERVICE, "--yes", "--json")
+        expect(code in (1, 3), f"retry without a reason: code {code}")
+        cockpit.must(0, "retry", SERVICE, "--override", "--reason", "latency is back", "--yes", "--json")
         world.api.until(PATH, "the first pause again", 30, lambda seen: paused_at(seen, 1))
 
 
