@@ -333,7 +333,7 @@ def by_keys(bench, cockpit, plane, world):
     terminal = Terminal([cockpit.program, "--config", cockpit.config], cockpit.env)
     try:
         with bench.check("the cockpit shows the release where the cluster has it", must=True):
-            row = re.compile(rf"{SERVICE} +v2 +{ENVIRONMENT} +canary 1/{len(STEPS)} .*\b25\b")
+            row = re.compile(rf"{SERVICE} +v2 +{ENVIRONMENT} +canary 2/{len(STEPS)} .*\b25\b")
             terminal.until("the second release at its first pause, 25 %", 30, row.search)
         with bench.check("R and a key that is not the letter sends nothing"):
             letter = sheet(terminal)
