@@ -39,6 +39,8 @@ pub(super) async fn drive(desk: Arc<Desk>, id: PlanId, cleared: Cleared) {
 
 /// How long the effect of something unknown is still looked for.
 const LATE: Duration = Duration::from_secs(30 * 60);
+/// How long it takes at most until a watch tells what an answer told.
+const TELLING: Duration = Duration::from_secs(2);
 
 struct Driver {
     desk: Arc<Desk>,
@@ -75,7 +77,7 @@ impl Driver {
                 Next::Done => return (ActionOutcome::Confirmed, Clean::default()),
                 Next::Record(step) => {
                     done = step + 1;
-                    self.seen(step, record).await;
+                    self.seen(step, record.steps.len() > 1).await;
                 }
                 Next::Send(step) => match self.send(step, &world).await {
                     Ok(()) => sent = true,
@@ -162,6 +164,14 @@ impl Driver {
         let receipt = match answer {
             Ok(receipt) => Ok(receipt),
             Err(error) if error.kind == ErrorKind::Ambiguous => Err(error.message),
+            // An earlier step may have brought it about between our look and
+            // the adapter's: then nothing was left to send.
+            Err(error)
+                if error.kind == ErrorKind::Conflict && self.came_about(step, &order).await =>
+            {
+                self.seen(step, true).await;
+                return Ok(());
+            }
             Err(error) => {
                 let why = explain(&error);
                 if self.is_long() {
@@ -224,12 +234,21 @@ impl Driver {
         }
     }
 
-    async fn seen(&self, step: usize, record: &PlanRecord) {
+    /// Whether what a later step asks for shows to be so already, within the
+    /// time a watch takes to tell of it.
+    async fn came_about(&self, step: usize, order: &Order) -> bool {
+        let mut worlds = self.desk.worlds();
+        let is_so = |world: &Arc<World>| verify::is_so_already(world, order);
+        let shows = timeout_at(Instant::now() + TELLING, worlds.wait_for(is_so));
+        step > 0 && matches!(shows.await, Ok(Ok(_)))
+    }
+
+    async fn seen(&self, step: usize, long: bool) {
         self.tell_and_wait(step, PlanProgress::Seen { step }, |step| {
             matches!(step.state, StepState::Seen { .. })
         })
         .await;
-        if record.steps.len() > 1 {
+        if long {
             self.write_outcome(Some(step), ActionOutcome::Confirmed, Clean::default())
                 .await;
         }

@@ -22,6 +22,7 @@ use crate::{
     },
     domain::{
         id::{BackendId, TargetId, TargetKind},
+        rollout::Strategy,
         text::Clean,
     },
     engine::{
@@ -212,7 +213,8 @@ fn is_registry(session: &Session, id: &BackendId) -> bool {
     models.into_iter().any(|model| model.model.backend == *id)
 }
 
-/// In Argo's own tools "promote" means one step; here it means all of them.
+/// In Argo's own tools "promote" means one step; here it means all of them. A
+/// blue/green rollout has one step, and both mean the same.
 fn needs_full(world: &World, wanted: &Wanted, lane: &LaneId) -> Result<(), Stop> {
     if wanted.verb != Verb::Promote || wanted.full {
         return Ok(());
@@ -222,10 +224,12 @@ fn needs_full(world: &World, wanted: &Wanted, lane: &LaneId) -> Result<(), Stop>
         .get(lane)
         .and_then(|row| world.rollouts.get(&row.target));
     match rollout {
-        Some(rollout) if rollout.has_canary() && !rollout.is_fully_promoted() => Err(Stop::new(
-            Exit::Usage,
-            "a canary is running: `promote --full` skips its remaining steps, `continue` ends the present pause",
-        )),
+        Some(rollout) if rollout.strategy == Strategy::Canary && !rollout.is_fully_promoted() => {
+            Err(Stop::new(
+                Exit::Usage,
+                "a canary is running: `promote --full` skips its remaining steps, `continue` ends the present pause",
+            ))
+        }
         Some(_) | None => Ok(()),
     }
 }

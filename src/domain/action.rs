@@ -113,6 +113,7 @@ pub enum ActionKind {
     Hold,
     Resume,
     Continue,
+    Switch,
     Skip,
     PromoteFull,
     Abort,
@@ -136,6 +137,7 @@ impl ActionKind {
             Self::Hold => "hold",
             Self::Resume => "resume",
             Self::Continue => "continue",
+            Self::Switch => "switch",
             Self::Skip => "skip",
             Self::PromoteFull => "promote-full",
             Self::Abort => "abort",
@@ -174,6 +176,12 @@ pub enum RolloutAction {
     Resume,
     /// End the pause step.
     Continue,
+    /// End the pause before a blue/green switch: all users move at once, and
+    /// what is judged after that is judged.
+    Switch {
+        /// A countdown to the switch runs, and ends now.
+        early: bool,
+    },
     /// Leave the running step; go to this index.
     Skip {
         /// The absolute step index to stand at afterwards.
@@ -183,8 +191,12 @@ pub enum RolloutAction {
     PromoteFull,
     /// Traffic to stable; the spec stays.
     Abort,
-    /// Start an aborted rollout again from step 0.
-    Retry,
+    /// Start an aborted rollout again from its beginning.
+    Retry {
+        /// What was judged around a blue/green switch is forgotten; else its
+        /// controller goes by it again.
+        anew: bool,
+    },
     /// Put the revision with this pod-template hash into the spec.
     Undo {
         /// The hash to go back to.
@@ -209,10 +221,11 @@ impl RolloutAction {
             Self::Hold => ActionKind::Hold,
             Self::Resume => ActionKind::Resume,
             Self::Continue => ActionKind::Continue,
+            Self::Switch { .. } => ActionKind::Switch,
             Self::Skip { .. } => ActionKind::Skip,
             Self::PromoteFull => ActionKind::PromoteFull,
             Self::Abort => ActionKind::Abort,
-            Self::Retry => ActionKind::Retry,
+            Self::Retry { .. } => ActionKind::Retry,
             Self::Undo { .. } => ActionKind::Undo,
             Self::Restart { .. } => ActionKind::Restart,
             Self::Nudge { .. } => ActionKind::Nudge,

@@ -3,8 +3,18 @@
 //! Argo Rollouts and plain Deployments share these words; what a Deployment
 //! does not have (steps, weights, abort) is simply absent.
 
+mod analysis;
+mod blue_green;
+
 use std::time::Duration;
 
+pub use self::{
+    analysis::{
+        Analysis, AnalysisMeasurement, AnalysisMetric, AnalysisPhase, AnalysisStage,
+        MeasurementCounts,
+    },
+    blue_green::{BlueGreen, Cutover, Promotion, SwitchAnalysis},
+};
 use crate::domain::{
     Timestamp,
     id::{Commit, TargetId},
@@ -117,7 +127,7 @@ pub struct Pause {
 pub enum PauseReason {
     /// A pause step.
     Step,
-    /// A blue-green rollout before its switch.
+    /// A blue/green rollout before its switch.
     BlueGreen,
     /// An analysis ended without a verdict: a person must decide.
     InconclusiveAnalysis,
@@ -140,7 +150,7 @@ pub enum Substate {
     PausedInconclusive,
     /// A pause was ended and the controller has not moved yet.
     Unpausing,
-    /// An analysis step is running.
+    /// An analysis is running and decides how it goes on.
     Analysing,
     /// An experiment step is running.
     Experimenting,
@@ -180,14 +190,24 @@ pub struct Revision {
     pub role: Role,
     /// Pods wanted, ready, available.
     pub pods: PodCounts,
+    /// Until when the controller keeps its pods although nobody needs them; it
+    /// may be over. Going back to it meanwhile takes no new pods.
+    pub kept_until: Option<Timestamp>,
     /// When it was first made.
     pub created_at: Option<Timestamp>,
+}
+
+impl Revision {
+    /// Whether it has all the pods it is to have, and some.
+    pub fn is_up(&self) -> bool {
+        0 < self.pods.desired && self.pods.desired <= self.pods.available
+    }
 }
 
 /// What a revision is at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Users are on it.
+    /// Users were last given it for good.
     Stable,
     /// It is being tried.
     Canary,
@@ -264,102 +284,6 @@ pub fn image_label(tag: Option<&Clean>, digest: Option<&Clean>) -> Clean {
     }
 }
 
-/// A controller's own judgement during a rollout.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Analysis {
-    /// The AnalysisRun's name.
-    pub name: Clean,
-    /// Of which revision hash.
-    pub hash: Option<Clean>,
-    /// At which step, if it is a step's.
-    pub step: Option<u32>,
-    /// Where it stands.
-    pub phase: AnalysisPhase,
-    /// Why.
-    pub message: Clean,
-    /// When it started.
-    pub started_at: Option<Timestamp>,
-    /// Its metrics.
-    pub metrics: Vec<AnalysisMetric>,
-}
-
-/// Where an analysis stands.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum AnalysisPhase {
-    /// Not started.
-    Pending,
-    /// Measuring.
-    Running,
-    /// Good.
-    Successful,
-    /// Measured and bad.
-    Failed,
-    /// Could not measure.
-    Error,
-    /// Neither good nor bad: a person decides.
-    Inconclusive,
-    /// A word this version does not know.
-    Unknown(Clean),
-}
-
-/// One metric of an analysis.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AnalysisMetric {
-    /// Its name.
-    pub name: Clean,
-    /// Where it stands.
-    pub phase: AnalysisPhase,
-    /// Why.
-    pub message: Clean,
-    /// The condition for good, as written.
-    pub success_condition: Option<Clean>,
-    /// The condition for bad, as written.
-    pub failure_condition: Option<Clean>,
-    /// Good, bad, undecided and broken measurements so far.
-    pub counts: MeasurementCounts,
-    /// How many it takes in all; `None` = no end.
-    pub count: Option<u32>,
-    /// How many bad ones are allowed.
-    pub failure_limit: u32,
-    /// Time between two measurements.
-    pub interval: Option<Duration>,
-    /// Observed only; never changes the verdict.
-    pub dry_run: bool,
-    /// The last few measurements, oldest first.
-    pub measurements: Vec<AnalysisMeasurement>,
-}
-
-/// Measurements by how they came out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MeasurementCounts {
-    /// Good.
-    pub successful: u32,
-    /// Bad.
-    pub failed: u32,
-    /// Undecided.
-    pub inconclusive: u32,
-    /// Broken.
-    pub error: u32,
-}
-
-impl MeasurementCounts {
-    /// All of them.
-    pub fn total(self) -> u32 {
-        self.successful + self.failed + self.inconclusive + self.error
-    }
-}
-
-/// One measurement of an analysis.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AnalysisMeasurement {
-    /// How it came out.
-    pub phase: AnalysisPhase,
-    /// The value as the controller wrote it (`[0.2]`).
-    pub value: Clean,
-    /// When it ended.
-    pub at: Option<Timestamp>,
-}
-
 /// Who writes the spec from outside the cluster, and would undo a change to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GitOps {
@@ -388,6 +312,8 @@ pub struct Rollout {
     pub observed: bool,
     /// How traffic moves.
     pub strategy: Strategy,
+    /// Services and switch of a blue/green rollout; absent from all others.
+    pub blue_green: Option<BlueGreen>,
     /// Phase as people are used to it.
     pub phase: RolloutPhase,
     /// What exactly is going on.
@@ -410,7 +336,7 @@ pub struct Rollout {
     pub steps: Vec<RolloutStep>,
     /// Hash of the wanted revision.
     pub current_hash: Option<Clean>,
-    /// Hash of the revision users are on.
+    /// Hash of the revision users were last given for good.
     pub stable_hash: Option<Clean>,
     /// The share the steps ask for.
     pub weight_wanted: Weight,
@@ -444,9 +370,37 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    /// Whether users are fully on the wanted revision.
+    /// Whether users are fully on the wanted revision, for good.
     pub fn is_fully_promoted(&self) -> bool {
-        self.observed && self.current_hash.is_some() && self.current_hash == self.stable_hash
+        let stable = self.current_hash.is_some() && self.current_hash == self.stable_hash;
+        // Wanting the stable revision back does not yet bring users back from
+        // the one they were switched to.
+        self.observed && stable && self.cutover_to_current() != Some(Cutover::Preview)
+    }
+
+    /// How far a blue/green update is; `None` for everything else.
+    pub fn cutover(&self) -> Option<Cutover> {
+        self.cutover_to_current()
+            .filter(|_| !self.is_fully_promoted())
+    }
+
+    fn cutover_to_current(&self) -> Option<Cutover> {
+        let active = self.blue_green.as_ref()?.active.as_ref()?;
+        Some(if Some(active) == self.current_hash.as_ref() {
+            Cutover::Switched
+        } else {
+            Cutover::Preview
+        })
+    }
+
+    /// The revision users are on: of a blue/green rollout the one behind the
+    /// active service, else the stable one.
+    pub fn users(&self) -> Option<&Revision> {
+        let active = self.blue_green.as_ref().and_then(|it| it.active.as_deref());
+        match active {
+            Some(active) => self.revision(active),
+            None => self.stable(),
+        }
     }
 
     /// Whether this is a canary with steps or a blue-green switch, so that
@@ -465,7 +419,14 @@ impl Rollout {
             .find(|revision| revision.hash == *hash)
     }
 
-    /// The revision users are on.
+    /// Whether users are where an abort leaves them. Only a blue/green switch
+    /// takes all of them elsewhere before it is for good.
+    pub fn leaves_users_on_stable(&self) -> bool {
+        let active = self.blue_green.as_ref().and_then(|it| it.active.as_ref());
+        active.is_none() || active == self.stable_hash.as_ref()
+    }
+
+    /// The revision users were last given for good.
     pub fn stable(&self) -> Option<&Revision> {
         self.stable_hash
             .as_deref()
@@ -500,7 +461,11 @@ impl Rollout {
     /// Whether all traffic is on its way to the wanted revision, with no step
     /// left that could stop it.
     pub fn moves_at_once(&self) -> bool {
-        let stepless = self.promoting_full || self.current_step().is_none();
+        let stepless = self.promoting_full
+            || match self.strategy {
+                Strategy::BlueGreen => self.cutover() == Some(Cutover::Switched),
+                _ => self.current_step().is_none(),
+            };
         stepless && self.aborted.is_none() && !self.is_fully_promoted()
     }
 

@@ -505,6 +505,7 @@ pub fn is_brake(order: &Order) -> bool {
         ActionKind::Undo
         | ActionKind::Resume
         | ActionKind::Continue
+        | ActionKind::Switch
         | ActionKind::Skip
         | ActionKind::PromoteFull
         | ActionKind::Retry

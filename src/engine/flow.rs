@@ -238,6 +238,7 @@ fn rollout(world: &World, lane: &Lane) -> Vec<FlowStage> {
             weight,
             held,
             pause,
+            cutover,
             ..
         } => {
             let state = if *held {
@@ -247,10 +248,11 @@ fn rollout(world: &World, lane: &Lane) -> Vec<FlowStage> {
             } else {
                 FlowState::Running
             };
-            (
-                stage("rollout", state, weight.to_string()),
-                FlowState::NotYet,
-            )
+            let how_far = match cutover {
+                Some(_) => lane.place.word(),
+                None => weight.to_string(),
+            };
+            (stage("rollout", state, how_far), FlowState::NotYet)
         }
         Place::Aborted => {
             if let Some(live) = label(lane.live.as_ref()) {

@@ -10,7 +10,7 @@ use crate::{
         id::{EnvironmentName, ReleaseId, ServiceName, TargetId},
         pipeline::{Outcome, Phase, Run, Stage},
         quantity::Weight,
-        rollout::{Pause, Rollout, RolloutPhase},
+        rollout::{Cutover, Pause, PauseReason, Rollout, RolloutPhase},
         text::Clean,
     },
     engine::{
@@ -90,6 +90,8 @@ pub enum Place {
         held: bool,
         /// Why the controller stands still.
         pause: Option<Pause>,
+        /// How far the switch is, if all users move at once.
+        cutover: Option<Cutover>,
     },
     /// Everything is on it.
     Live,
@@ -126,6 +128,13 @@ impl Place {
             Self::Rejected { .. } => "rejected".to_owned(),
             Self::Built => "built".to_owned(),
             Self::Approval { .. } => "approve".to_owned(),
+            Self::Canary {
+                cutover: Some(cutover),
+                ..
+            } => match cutover {
+                Cutover::Preview => "preview".to_owned(),
+                Cutover::Switched => "switched".to_owned(),
+            },
             Self::Canary {
                 step: Some((step, steps)),
                 ..
@@ -300,6 +309,7 @@ fn in_environment(rollout: &Rollout, under_way: bool) -> Place {
                     .map(|(index, steps)| (steps.min(index.saturating_add(1)), steps)),
                 held: rollout.held,
                 pause: rollout.pause.clone(),
+                cutover: rollout.cutover(),
             }
         }
     }
@@ -452,15 +462,25 @@ fn waits_for(world: &World, candidate: Option<&Release>, place: &Place) -> Waits
             }
         }
         Place::Canary {
+            held: true,
+            cutover: Some(_),
+            ..
+        } => person("continue what is held".to_owned(), None),
+        Place::Canary {
             held: true, weight, ..
         } => person(format!("continue from {weight}"), None),
         Place::Canary {
             pause: Some(pause),
             weight,
+            cutover,
             ..
-        } => match pause.ends_at {
-            Some(until) => WaitsFor::Timer { until },
-            None => person(format!("continue past {weight}"), None),
+        } => match (pause.ends_at, cutover) {
+            (Some(until), _) => WaitsFor::Timer { until },
+            (None, Some(_)) if pause.reason == PauseReason::BlueGreen => {
+                person("switch users to it".to_owned(), None)
+            }
+            (None, Some(_)) => person("judge it: an analysis could not".to_owned(), None),
+            (None, None) => person(format!("continue past {weight}"), None),
         },
         Place::Canary { .. } => WaitsFor::Machine {
             what: "rollout".into(),

@@ -12,10 +12,11 @@ use crate::{
         Timestamp,
         action::{ActionKind, Order, RolloutAction, Subject},
         id::ReleaseId,
+        rollout::short_duration,
         text::Clean,
     },
     engine::{
-        verify::{self, Effect},
+        verify::{self, Effect, Ripeness},
         world::{LaneId, PlanRecord, StepState, World},
     },
 };
@@ -237,6 +238,9 @@ pub const THROTTLE_NUDGE: Duration = Duration::from_secs(3);
 /// How long an object must have been left alone before a throttle is sent to
 /// it: a controller that has just written may overlook what arrives meanwhile.
 pub const QUIET: Duration = Duration::from_secs(1);
+/// How long a controller that finishes an undo alone is left to do so. It takes
+/// a quarter of a second.
+const BY_ITSELF: Duration = Duration::from_secs(2);
 /// How long a throttle waits for that quiet before it goes ahead anyway.
 pub const QUIET_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -244,7 +248,7 @@ pub const QUIET_PATIENCE: Duration = Duration::from_secs(10);
 pub fn deadline(order: &Order) -> Duration {
     match order.kind() {
         // Pods have to come up.
-        ActionKind::PromoteFull | ActionKind::Undo | ActionKind::Restart => {
+        ActionKind::Switch | ActionKind::PromoteFull | ActionKind::Undo | ActionKind::Restart => {
             Duration::from_secs(600)
         }
         ActionKind::Dispatch => Duration::from_secs(60),
@@ -281,7 +285,14 @@ pub fn next(plan: &PlanRecord, world: &World, now: Timestamp) -> Next {
                     Effect::Seen => Next::Record(index),
                     Effect::Moved(why) => Next::Stuck(Stuck::Moved(why)),
                     Effect::TakenBack(why) => Next::Stuck(Stuck::TakenBack(why)),
-                    Effect::UnderWay if leads_on(plan, index) => Next::Record(index),
+                    Effect::UnderWay if leads_on(plan, index) => {
+                        let alone_until = *returned_at + BY_ITSELF;
+                        if now < alone_until && verify::finishes_by_itself(world, &step.order) {
+                            Next::Wait(alone_until)
+                        } else {
+                            Next::Record(index)
+                        }
+                    }
                     Effect::UnderWay => after_send(plan, index, false, *returned_at, now),
                     Effect::NotYet => after_send(plan, index, receipt.is_ok(), *returned_at, now),
                 };
@@ -293,7 +304,7 @@ pub fn next(plan: &PlanRecord, world: &World, now: Timestamp) -> Next {
 
 /// Whether what is under way is finished by the steps after it: an undo outside
 /// the roll-back window goes through the steps unless it is promoted, and one
-/// of a held rollout stands still.
+/// of a held rollout stands still. Held, users are not brought back either.
 fn leads_on(plan: &PlanRecord, index: usize) -> bool {
     let action = |index: usize| match plan.steps.get(index).map(|step| &step.order) {
         Some(Order::Rollout(order)) => Some(&order.action),
@@ -304,7 +315,7 @@ fn leads_on(plan: &PlanRecord, index: usize) -> bool {
         (
             Some(RolloutAction::Undo { .. }),
             Some(RolloutAction::PromoteFull | RolloutAction::Resume)
-        )
+        ) | (Some(RolloutAction::Abort), Some(RolloutAction::Resume))
     )
 }
 
@@ -324,6 +335,9 @@ fn before_send(plan: &PlanRecord, index: usize, world: &World, now: Timestamp) -
     if index > 0 && verify::is_so_already(world, &step.order) {
         return Next::Record(index);
     }
+    if let Some(waits) = unripe(plan, index, world, now) {
+        return waits;
+    }
     if plan.start.brake {
         return Next::Send(index);
     }
@@ -339,6 +353,33 @@ fn before_send(plan: &PlanRecord, index: usize, world: &World, now: Timestamp) -
         Next::Send(index)
     } else {
         Next::Wait(quiet_at.min(patience_ends))
+    }
+}
+
+/// What a later step waits for, if its time has not come.
+fn unripe(plan: &PlanRecord, index: usize, world: &World, now: Timestamp) -> Option<Next> {
+    let (before, step) = (plan.steps.get(..index)?, plan.steps.get(index)?);
+    let earlier: Vec<&Order> = before.iter().map(|step| &step.order).collect();
+    match verify::ripeness(world, &earlier, &step.order) {
+        Ripeness::Ripe => None,
+        Ripeness::Never(why) => Some(Next::Stuck(Stuck::TakenBack(why))),
+        Ripeness::NotYet(patience) => {
+            let since = before.last().and_then(|step| match step.state {
+                StepState::Seen { at } => Some(at),
+                _ => None,
+            });
+            let ends_at = since.unwrap_or(plan.started_at) + patience;
+            Some(if now < ends_at {
+                Next::Wait(ends_at)
+            } else {
+                let what = format!(
+                    "what `{}` waits for was not seen within {}",
+                    step.order.kind().word(),
+                    short_duration(patience)
+                );
+                Next::Stuck(Stuck::NotSeen(Clean::from(what)))
+            })
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! makes no sense (no target, nothing to do); whether it *may* be done is
 //! [`crate::engine::clear`]'s question.
 
+mod blue_green;
 mod rollback;
 mod rollout;
 

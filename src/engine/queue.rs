@@ -7,6 +7,7 @@ use crate::{
         Timestamp,
         action::Subject,
         id::ReleaseId,
+        rollout::{Cutover, PauseReason},
         text::Clean,
         verdict::{Finding, Verdict, Word},
     },
@@ -42,7 +43,7 @@ pub struct Waiting {
     pub release: Clean,
     /// How much it matters.
     pub urgency: Urgency,
-    /// What it is about, in one word (`GATE`, `APPROVE`, `CANARY`, `RUN`).
+    /// What it is about, in one word (`GATE`, `APPROVE`, `CANARY`, `PREVIEW`, `RUN`).
     pub what: &'static str,
     /// Why, with the fact that decides.
     pub reason: Clean,
@@ -139,15 +140,13 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
             reason.unwrap_or_default(),
             vec![Verb::RollBack],
         ),
-        Place::Canary { weight, .. } if no_go && weight.get() > 0 => make(
-            Urgency::Hurting,
-            "CANARY",
-            Clean::from(format!("at {weight}: {}", reason.unwrap_or_default())),
-            vec![Verb::RollBack, Verb::Abort, Verb::Hold],
-        ),
         Place::Live => {
             let (reason, verbs) = half_done(world, lane)?;
             make(Urgency::Asked, "ALIAS", reason, verbs)
+        }
+        Place::Canary { cutover, .. } => {
+            let (urgency, reason, verbs) = trial(&lane.place, no_go, reason)?;
+            make(urgency, tried(*cutover), reason, verbs)
         }
         Place::Degraded => make(
             Urgency::Hurting,
@@ -182,34 +181,6 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
                 verbs,
             )
         }
-        Place::Canary {
-            held: true, weight, ..
-        } => make(
-            Urgency::Held,
-            "CANARY",
-            Clean::from(format!(
-                "held at {weight}{}",
-                reason
-                    .map(|reason| format!(", {reason}"))
-                    .unwrap_or_default()
-            )),
-            vec![Verb::Continue, Verb::Abort],
-        ),
-        Place::Canary {
-            weight,
-            pause: Some(pause),
-            ..
-        } if pause.ends_at.is_none() => make(
-            Urgency::Asked,
-            "CANARY",
-            Clean::from(format!(
-                "stands at {weight}{}",
-                reason
-                    .map(|reason| format!(", {reason}"))
-                    .unwrap_or_default()
-            )),
-            vec![Verb::Continue, Verb::Promote, Verb::Abort],
-        ),
         Place::RunFailed => make(
             Urgency::Blocked,
             "RUN",
@@ -224,7 +195,6 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
         ),
         Place::Pipeline { .. }
         | Place::Built
-        | Place::Canary { .. }
         | Place::Aborted
         | Place::Rejected { .. }
         | Place::Unknown { .. } => None,
@@ -258,6 +228,56 @@ fn half_done(world: &World, lane: &Lane) -> Option<(Clean, Vec<Verb>)> {
         Some((said.into(), vec![Verb::Promote]))
     } else {
         None
+    }
+}
+
+/// What a person is asked about something that is being tried: how much it
+/// matters, why, and what helps.
+fn trial(place: &Place, no_go: bool, reason: Option<Clean>) -> Option<(Urgency, Clean, Vec<Verb>)> {
+    let Place::Canary {
+        weight,
+        held,
+        pause,
+        cutover,
+        ..
+    } = place
+    else {
+        return None;
+    };
+    if no_go && weight.get() > 0 {
+        let why = Clean::from(format!("at {weight}: {}", reason.unwrap_or_default()));
+        let mut verbs = vec![Verb::RollBack, Verb::Abort];
+        if cutover.is_none() {
+            verbs.push(Verb::Hold);
+        }
+        return Some((Urgency::Hurting, why, verbs));
+    }
+    let and = reason.map_or_else(String::new, |reason| format!(", {reason}"));
+    if *held {
+        let why = Clean::from(format!("held at {weight}{and}"));
+        return Some((Urgency::Held, why, vec![Verb::Continue, Verb::Abort]));
+    }
+    let pause = pause.as_ref().filter(|pause| pause.ends_at.is_none())?;
+    let stands = match cutover {
+        Some(Cutover::Preview) if pause.reason == PauseReason::BlueGreen => {
+            "waits for the switch".to_owned()
+        }
+        Some(_) => "an analysis has no verdict".to_owned(),
+        None => format!("stands at {weight}"),
+    };
+    Some((
+        Urgency::Asked,
+        Clean::from(format!("{stands}{and}")),
+        vec![Verb::Continue, Verb::Promote, Verb::Abort],
+    ))
+}
+
+/// What is being tried, in one word.
+fn tried(cutover: Option<Cutover>) -> &'static str {
+    match cutover {
+        None => "CANARY",
+        Some(Cutover::Preview) => "PREVIEW",
+        Some(Cutover::Switched) => "SWITCHED",
     }
 }
 

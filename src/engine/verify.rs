@@ -5,16 +5,18 @@
 //! whose version is newer than the one in the request's answer. An older sight
 //! that happens to show the wanted state proves nothing.
 
+use std::time::Duration;
+
 use crate::{
     domain::{
         Timestamp,
         action::{
-            ApprovalOrder, ModelOrder, Order, RolloutAction, RolloutOrder, RolloutSeen, RunAction,
-            RunOrder, Say,
+            ActionKind, ApprovalOrder, ModelOrder, Order, RolloutAction, RolloutOrder, RolloutSeen,
+            RunAction, RunOrder, Say,
         },
         approval::Answer,
         observation::Basis,
-        rollout::{PauseReason, Rollout, RolloutPhase},
+        rollout::{Cutover, PauseReason, Revision, Rollout, RolloutPhase},
         text::Clean,
     },
     engine::world::{Known, World},
@@ -89,6 +91,8 @@ fn rollout_effect(
     {
         // An abort that was there before is cleared by the promotion itself.
         Effect::TakenBack("an abort took the full promotion back".into())
+    } else if matches!(order.action, RolloutAction::Switch { .. }) && known.aborted.is_some() {
+        Effect::TakenBack(taken_back(known))
     } else if is_under_way(known, &order.action) {
         Effect::UnderWay
     } else {
@@ -109,15 +113,111 @@ fn is_under_way(rollout: &Rollout, action: &RolloutAction) -> bool {
         RolloutAction::Undo { hash } => {
             rollout.observed && rollout.current_hash.as_ref() == Some(hash)
         }
+        // Users come back in the pass after the one that takes note of it.
+        RolloutAction::Abort => is_aborted(rollout),
+        // The pause is over, and the pods that are missing come up first.
+        RolloutAction::Switch { .. } => is_unpaused(rollout),
         RolloutAction::Hold
         | RolloutAction::Resume
         | RolloutAction::Continue
         | RolloutAction::Skip { .. }
-        | RolloutAction::Abort
-        | RolloutAction::Retry
+        | RolloutAction::Retry { .. }
         | RolloutAction::Restart { .. }
         | RolloutAction::Nudge { .. } => false,
     }
+}
+
+fn is_aborted(rollout: &Rollout) -> bool {
+    rollout.aborted.is_some() && rollout.phase == RolloutPhase::Degraded
+}
+
+fn is_unpaused(rollout: &Rollout) -> bool {
+    rollout.pause.is_none() && !rollout.controller_paused
+}
+
+/// Whether what an undo has set going is finished by the controller alone, as
+/// far as can be seen: it switches at once to a revision whose pods it has kept.
+/// That they were kept is told no more by then, so it is asked what else would
+/// keep it from that.
+pub fn finishes_by_itself(world: &World, order: &Order) -> bool {
+    let Order::Rollout(RolloutOrder {
+        target,
+        action: RolloutAction::Undo { hash },
+        ..
+    }) = order
+    else {
+        return false;
+    };
+    world.rollouts.get(target).is_some_and(|rollout| {
+        let up = rollout.revision(hash).is_some_and(Revision::is_up);
+        let was_left = rollout.stable_hash.as_ref() != Some(hash);
+        rollout.blue_green.is_some() && was_left && up && rollout.pause.is_none() && !rollout.held
+    })
+}
+
+/// Whether the time for a later step has come, though everything before it had
+/// its effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ripeness {
+    /// It has.
+    Ripe,
+    /// Not yet, and this long is waited for it.
+    NotYet(Duration),
+    /// It will not come.
+    Never(Clean),
+}
+
+/// How long an alias waits for what is judged after a switch.
+const PROOF: Duration = Duration::from_secs(6 * 3600);
+/// How long a hold that guards a retry waits for the controller.
+const TAKEN_IN: Duration = Duration::from_secs(30);
+
+/// Whether `order` may be sent after `earlier`. The champion is who stays: an
+/// alias waits until what users were switched to is stable. And the hold that
+/// guards a retried preview ends only when the controller has taken it in.
+pub fn ripeness(world: &World, earlier: &[&Order], order: &Order) -> Ripeness {
+    let rollouts = earlier.iter().filter_map(|order| match order {
+        Order::Rollout(order) => Some(order),
+        _ => None,
+    });
+    let of = |kind: ActionKind| {
+        let mut orders = rollouts.clone();
+        orders.find(|order| order.action.kind() == kind)
+    };
+    match order {
+        Order::Model(_) => of(ActionKind::Switch).map_or(Ripeness::Ripe, |switch| {
+            let Some(known) = world.rollouts.get(&switch.target) else {
+                return Ripeness::NotYet(PROOF);
+            };
+            if known.is_fully_promoted() && known.current_hash == switch.seen.pod_hash {
+                Ripeness::Ripe
+            } else if known.aborted.is_some() {
+                Ripeness::Never(taken_back(known))
+            } else {
+                let order = Order::Rollout(switch.clone());
+                overtaken(world, &order).map_or(Ripeness::NotYet(PROOF), Ripeness::Never)
+            }
+        }),
+        Order::Rollout(order) if order.action == RolloutAction::Resume => {
+            let kept = world.rollouts.get(&order.target).is_some_and(|rollout| {
+                let current = rollout.current();
+                current.is_some_and(|current| current.kept_until.is_some())
+            });
+            match of(ActionKind::Retry) {
+                Some(_) if kept => Ripeness::NotYet(TAKEN_IN),
+                Some(_) | None => Ripeness::Ripe,
+            }
+        }
+        Order::Rollout(_) | Order::Approval(_) | Order::Run(_) => Ripeness::Ripe,
+    }
+}
+
+/// That a switch was taken back, in the controller's words where it has some.
+fn taken_back(rollout: &Rollout) -> Clean {
+    if rollout.message.is_empty() {
+        return "an abort took the switch back".into();
+    }
+    Clean::from(format!("the switch was taken back: {}", rollout.message))
 }
 
 /// Whether a rollout shows the effect of an action: not that the request was
@@ -134,16 +234,17 @@ fn shows(rollout: &Rollout, action: &RolloutAction, seen: &RolloutSeen) -> bool 
             stepped
                 || is_judged_anew(rollout, seen)
                 || rollout.is_fully_promoted()
-                || (rollout.pause.is_none() && !rollout.controller_paused)
+                || is_unpaused(rollout)
+        }
+        RolloutAction::Switch { .. } => {
+            rollout.is_fully_promoted() || rollout.cutover() == Some(Cutover::Switched)
         }
         RolloutAction::Skip { to } => {
             rollout.step.is_some_and(|step| *to <= step) || rollout.is_fully_promoted()
         }
         RolloutAction::PromoteFull => rollout.is_fully_promoted(),
-        RolloutAction::Abort => {
-            rollout.aborted.is_some() && rollout.phase == RolloutPhase::Degraded
-        }
-        RolloutAction::Retry => {
+        RolloutAction::Abort => is_aborted(rollout) && rollout.leaves_users_on_stable(),
+        RolloutAction::Retry { .. } => {
             rollout.aborted.is_none() && rollout.phase != RolloutPhase::Degraded
         }
         RolloutAction::Undo { hash } => {
@@ -214,8 +315,9 @@ fn is_stored(world: &World, order: &Order) -> bool {
         RolloutAction::Abort => rollout.aborted.is_some(),
         RolloutAction::Resume
         | RolloutAction::Continue
+        | RolloutAction::Switch { .. }
         | RolloutAction::Skip { .. }
-        | RolloutAction::Retry
+        | RolloutAction::Retry { .. }
         | RolloutAction::Undo { .. }
         | RolloutAction::Restart { .. }
         | RolloutAction::Nudge { .. } => false,

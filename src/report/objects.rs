@@ -7,8 +7,9 @@ use crate::{
     domain::{
         pipeline::{Job, Run, Step},
         rollout::{
-            Analysis, AnalysisMetric, AnalysisPhase, Pause, PauseReason, PodCounts, Revision, Role,
-            Rollout, RolloutPhase, RolloutStep, Strategy,
+            Analysis, AnalysisMetric, AnalysisPhase, AnalysisStage, BlueGreen, Cutover, Pause,
+            PauseReason, PodCounts, Promotion, Revision, Role, Rollout, RolloutPhase, RolloutStep,
+            Strategy, SwitchAnalysis,
         },
         text::Clean,
     },
@@ -95,6 +96,7 @@ pub fn rollout(rollout: &Rollout) -> Value {
         "version": rollout.version.map(|version| version.to_string()),
         "observed": rollout.observed,
         "strategy": strategy(&rollout.strategy),
+        "blue_green": rollout.blue_green.as_ref().map(|facts| blue_green(rollout, facts)),
         "phase": phase(&rollout.phase),
         "message": rollout.message.as_str(),
         "held": rollout.held,
@@ -136,6 +138,38 @@ fn strategy(strategy: &Strategy) -> &str {
         Strategy::Recreate => "recreate",
         Strategy::Unknown(word) => word,
     }
+}
+
+/// `stage`: how far the switch is, while one is under way.
+fn blue_green(rollout: &Rollout, facts: &BlueGreen) -> Value {
+    let analysis = |analysis: &SwitchAnalysis| {
+        json!({
+            "templates": analysis.templates.iter().map(Clean::as_str).collect::<Vec<_>>(),
+            "phase": analysis.phase.as_ref().map(analysis_phase),
+            "message": analysis.message.as_str(),
+        })
+    };
+    let (promotion, delay) = match facts.promotion {
+        Promotion::ByHand => ("by hand", None),
+        Promotion::AtOnce => ("at once", None),
+        Promotion::After(delay) => ("after a delay", Some(delay.as_secs())),
+    };
+    json!({
+        "stage": rollout.cutover().map(|cutover| match cutover {
+            Cutover::Preview => "preview",
+            Cutover::Switched => "switched",
+        }),
+        "active": { "service": facts.active_service.as_str(), "hash": facts.active.as_deref() },
+        "preview": facts.preview_service.as_ref().map(|service| {
+            json!({ "service": service.as_str(), "hash": facts.preview.as_deref() })
+        }),
+        "promotion": promotion,
+        "promotion_delay_s": delay,
+        "analysis_before": facts.before.as_ref().map(analysis),
+        "analysis_after": facts.after.as_ref().map(analysis),
+        "keeps_old_s": facts.keeps_old.as_secs(),
+        "keeps_aborted_s": facts.keeps_aborted.map(|delay| delay.as_secs()),
+    })
 }
 
 fn phase(phase: &RolloutPhase) -> &str {
@@ -180,6 +214,7 @@ fn revision(revision: &Revision) -> Value {
         "images": revision.images.iter().map(|image| image.label().to_string()).collect::<Vec<_>>(),
         "role": role,
         "pods": pods(revision.pods),
+        "kept_until": revision.kept_until.map(stamp),
         "created_at": revision.created_at.map(stamp),
     })
 }
@@ -188,12 +223,26 @@ fn analysis(analysis: &Analysis) -> Value {
     json!({
         "name": analysis.name.as_str(),
         "hash": analysis.hash.as_deref(),
-        "step": analysis.step,
+        "stage": stage(&analysis.stage),
+        "step": match analysis.stage {
+            AnalysisStage::Step(step) => Some(step),
+            _ => None,
+        },
         "phase": analysis_phase(&analysis.phase),
         "message": analysis.message.as_str(),
         "started_at": analysis.started_at.map(stamp),
         "metrics": analysis.metrics.iter().map(analysis_metric).collect::<Vec<_>>(),
     })
+}
+
+fn stage(stage: &AnalysisStage) -> &str {
+    match stage {
+        AnalysisStage::Step(_) => "step",
+        AnalysisStage::Background => "background",
+        AnalysisStage::BeforeSwitch => "before switch",
+        AnalysisStage::AfterSwitch => "after switch",
+        AnalysisStage::Unknown(word) => word,
+    }
 }
 
 fn analysis_phase(phase: &AnalysisPhase) -> &str {

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         Timestamp,
         id::ReleaseId,
-        rollout::short_duration,
+        rollout::{Cutover, short_duration},
         verdict::{Decision, Finding, Verdict},
     },
     engine::{
@@ -73,9 +73,15 @@ fn place(place: &Place) -> String {
             weight,
             wanted,
             held,
+            cutover,
             ..
         } => {
             let held = if *held { ", held" } else { "" };
+            match cutover {
+                Some(Cutover::Preview) => return format!("preview, nobody on it yet{held}"),
+                Some(Cutover::Switched) => return format!("switched, not stable yet{held}"),
+                None => {}
+            }
             let wanted = if weight == wanted {
                 String::new()
             } else {

@@ -37,6 +37,8 @@ fn rollout(order: &RolloutOrder) -> (SubjectName, Arguments, Seen) {
     let mut arguments = Arguments::default();
     match &order.action {
         RolloutAction::Skip { to } => arguments.to = Some(*to),
+        RolloutAction::Switch { early } => arguments.early = Some(*early),
+        RolloutAction::Retry { anew } => arguments.anew = anew.then_some(true),
         RolloutAction::Undo { hash } => arguments.hash = Some(text(hash)),
         RolloutAction::Restart { at } | RolloutAction::Nudge { at } => {
             arguments.at = Some(wire::stamp(*at));
@@ -45,8 +47,7 @@ fn rollout(order: &RolloutOrder) -> (SubjectName, Arguments, Seen) {
         | RolloutAction::Resume
         | RolloutAction::Continue
         | RolloutAction::PromoteFull
-        | RolloutAction::Abort
-        | RolloutAction::Retry => {}
+        | RolloutAction::Abort => {}
     }
     let subject = target(&order.target);
     let seen = Seen {
@@ -193,10 +194,15 @@ fn read_rollout(
         "hold" => RolloutAction::Hold,
         "resume" => RolloutAction::Resume,
         "continue" => RolloutAction::Continue,
+        "switch" => RolloutAction::Switch {
+            early: arguments.early?,
+        },
         "skip" => RolloutAction::Skip { to: arguments.to? },
         "promote-full" => RolloutAction::PromoteFull,
         "abort" => RolloutAction::Abort,
-        "retry" => RolloutAction::Retry,
+        "retry" => RolloutAction::Retry {
+            anew: arguments.anew == Some(true),
+        },
         "undo" => RolloutAction::Undo {
             hash: clean(arguments.hash.as_ref())?,
         },
@@ -366,10 +372,13 @@ pub(super) mod tests {
             RolloutAction::Hold,
             RolloutAction::Resume,
             RolloutAction::Continue,
+            RolloutAction::Switch { early: false },
+            RolloutAction::Switch { early: true },
+            RolloutAction::Retry { anew: true },
             RolloutAction::Skip { to: 3 },
             RolloutAction::PromoteFull,
             RolloutAction::Abort,
-            RolloutAction::Retry,
+            RolloutAction::Retry { anew: false },
             RolloutAction::Undo {
                 hash: "6d5f".into(),
             },

@@ -120,6 +120,10 @@ pub(super) struct Arguments {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) to: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) early: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) anew: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) at: Option<String>,

@@ -121,6 +121,7 @@ pub(super) fn needed(kind: TargetKind, action: ActionKind) -> Option<&'static [N
         (
             TargetKind::Rollout,
             ActionKind::Continue
+            | ActionKind::Switch
             | ActionKind::Skip
             | ActionKind::PromoteFull
             | ActionKind::Abort
@@ -131,10 +132,11 @@ pub(super) fn needed(kind: TargetKind, action: ActionKind) -> Option<&'static [N
 }
 
 /// All actions a rollout can be told.
-pub(super) const ACTIONS: [ActionKind; 10] = [
+pub(super) const ACTIONS: [ActionKind; 11] = [
     ActionKind::Hold,
     ActionKind::Resume,
     ActionKind::Continue,
+    ActionKind::Switch,
     ActionKind::Skip,
     ActionKind::PromoteFull,
     ActionKind::Abort,
@@ -236,6 +238,7 @@ mod tests {
         ];
         for action in [
             ActionKind::Continue,
+            ActionKind::Switch,
             ActionKind::Skip,
             ActionKind::PromoteFull,
             ActionKind::Abort,

@@ -69,10 +69,11 @@ impl RolloutControls for Rollouts {
         // Only what would go to `/status` depends on whether there is one.
         let has_status = match order.action {
             RolloutAction::Continue
+            | RolloutAction::Switch { .. }
             | RolloutAction::Skip { .. }
             | RolloutAction::PromoteFull
             | RolloutAction::Abort
-            | RolloutAction::Retry => self.link.has_status().await,
+            | RolloutAction::Retry { .. } => self.link.has_status().await,
             RolloutAction::Hold
             | RolloutAction::Resume
             | RolloutAction::Undo { .. }
@@ -328,7 +329,12 @@ fn promote_full(order: &RolloutOrder, object: Value) -> Result<Patch, BackendErr
             "its controller has not seen the newest spec yet; promoting now would be lost",
         ));
     }
-    if rollout.status.current_pod_hash == rollout.status.stable_rs {
+    let status = &rollout.status;
+    // Wanting the stable revision back leaves users on the one they were
+    // switched to, until it is promoted.
+    let has_users = rollout.spec.strategy.blue_green.is_none()
+        || status.blue_green.active_selector == status.current_pod_hash;
+    if status.current_pod_hash == status.stable_rs && has_users {
         return Err(moved(&order.target, "it is fully promoted already"));
     }
     Ok(patch::promote_full(order))

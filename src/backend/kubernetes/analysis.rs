@@ -1,5 +1,7 @@
 //! AnalysisRuns: a controller's own judgement, as its object tells it.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::{
@@ -9,7 +11,8 @@ use crate::{
     },
     domain::{
         rollout::{
-            Analysis, AnalysisMeasurement, AnalysisMetric, AnalysisPhase, MeasurementCounts,
+            Analysis, AnalysisMeasurement, AnalysisMetric, AnalysisPhase, AnalysisStage,
+            MeasurementCounts,
         },
         text::Clean,
     },
@@ -46,9 +49,7 @@ pub(super) fn analysis(run: &wire::AnalysisRun) -> Analysis {
         hash: labels
             .get("rollouts-pod-template-hash")
             .map(|hash| Clean::name(hash)),
-        step: labels
-            .get("step-index")
-            .and_then(|index| index.parse().ok()),
+        stage: stage(labels),
         phase: phase(&run.status.phase),
         message: Clean::line(&run.status.message),
         started_at: wire::time(run.status.started_at.as_ref())
@@ -57,7 +58,19 @@ pub(super) fn analysis(run: &wire::AnalysisRun) -> Analysis {
     }
 }
 
-fn phase(word: &str) -> AnalysisPhase {
+/// What a run is for, by the labels its controller gave it.
+fn stage(labels: &BTreeMap<String, String>) -> AnalysisStage {
+    let step = labels.get("step-index").and_then(|it| it.parse().ok());
+    match (labels.get("rollout-type").map(String::as_str), step) {
+        (Some("Step") | None, Some(step)) => AnalysisStage::Step(step),
+        (Some("Background"), _) => AnalysisStage::Background,
+        (Some("PrePromotion"), _) => AnalysisStage::BeforeSwitch,
+        (Some("PostPromotion"), _) => AnalysisStage::AfterSwitch,
+        (word, _) => AnalysisStage::Unknown(Clean::name(word.unwrap_or_default())),
+    }
+}
+
+pub(super) fn phase(word: &str) -> AnalysisPhase {
     match word {
         "" | "Pending" => AnalysisPhase::Pending,
         "Running" => AnalysisPhase::Running,
@@ -177,8 +190,8 @@ mod tests {
             ]},
         }));
         assert_eq!(
-            (analysis.step, analysis.hash.as_deref()),
-            (Some(2), Some("7d9f"))
+            (&analysis.stage, analysis.hash.as_deref()),
+            (&AnalysisStage::Step(2), Some("7d9f"))
         );
         assert_eq!(analysis.phase, AnalysisPhase::Failed);
         let [errors, shadow] = analysis.metrics.as_slice() else {
@@ -193,6 +206,33 @@ mod tests {
         assert_eq!((shadow.count, shadow.failure_limit), (Some(1), u32::MAX));
         assert!(shadow.dry_run && !errors.dry_run);
         assert_eq!(shadow.phase, AnalysisPhase::Pending);
+    }
+
+    #[test]
+    fn what_a_run_is_for_is_told_by_its_labels() {
+        for (labels, expected) in [
+            (
+                json!({"rollout-type": "PrePromotion"}),
+                AnalysisStage::BeforeSwitch,
+            ),
+            (
+                json!({"rollout-type": "PostPromotion"}),
+                AnalysisStage::AfterSwitch,
+            ),
+            (
+                json!({"rollout-type": "Background"}),
+                AnalysisStage::Background,
+            ),
+            (json!({"step-index": "4"}), AnalysisStage::Step(4)),
+            (
+                json!({"rollout-type": "Odd"}),
+                AnalysisStage::Unknown("Odd".into()),
+            ),
+            (json!({}), AnalysisStage::Unknown(Clean::default())),
+        ] {
+            let run = read(json!({"metadata": {"name": "r", "labels": labels}}));
+            assert_eq!(run.stage, expected);
+        }
     }
 
     #[test]

@@ -69,6 +69,7 @@ pub(super) fn rollout(
             "Recreate" => Strategy::Recreate,
             other => Strategy::Unknown(Clean::name(other)),
         },
+        blue_green: None,
         phase,
         substate,
         message,

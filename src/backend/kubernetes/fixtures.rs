@@ -20,7 +20,9 @@ use crate::{
     },
     domain::{
         id::BackendId,
-        rollout::{AnalysisPhase, Role, Rollout, RolloutPhase, RolloutStep, Substate},
+        rollout::{
+            AnalysisPhase, Cutover, Promotion, Role, Rollout, RolloutPhase, RolloutStep, Substate,
+        },
     },
 };
 
@@ -125,6 +127,56 @@ fn every_captured_rollout_has_its_sub_state() {
     let pause = timed.pause.unwrap();
     let since = pause.since.unwrap();
     assert_eq!((pause.ends_at.unwrap() - since).num_seconds(), 5);
+}
+
+#[test]
+fn captured_switches_tell_who_has_the_users() {
+    let tag = |revision: Option<&crate::domain::rollout::Revision>| {
+        revision.unwrap().images[0].label().to_string()
+    };
+    let waiting = joined(
+        "rollout-bluegreen-paused.json",
+        Some("replicasets-blue-green-preview.json"),
+    );
+    let facts = waiting.blue_green.as_ref().unwrap();
+    assert_eq!(facts.active_service, "green-active");
+    assert_eq!(facts.preview, waiting.current_hash);
+    assert_eq!(facts.promotion, Promotion::ByHand);
+    assert_eq!(waiting.cutover(), Some(Cutover::Preview));
+    assert_eq!(
+        (tag(waiting.users()), tag(waiting.current())),
+        ("v1".to_owned(), "v2".to_owned())
+    );
+    assert!(waiting.revisions.iter().all(|one| one.kept_until.is_none()));
+    let switched = joined(
+        "rollout-blue-green-switched.json",
+        Some("replicasets-blue-green-switched.json"),
+    );
+    assert!(switched.is_fully_promoted());
+    let before = switched.revisions.iter().find(|one| one.role == Role::Old);
+    assert!(before.unwrap().kept_until.is_some() && before.unwrap().is_up());
+    let aborted = joined(
+        "rollout-blue-green-aborted.json",
+        Some("replicasets-blue-green-aborted.json"),
+    );
+    assert!(aborted.leaves_users_on_stable());
+    assert!(aborted.current().unwrap().kept_until.is_some());
+    let soaking = joined("rollout-blue-green-soaking.json", None);
+    assert_eq!(soaking.cutover(), Some(Cutover::Switched));
+    assert_eq!(soaking.substate, Substate::Analysing);
+    let after = soaking.blue_green.unwrap().after.unwrap();
+    assert_eq!(
+        (after.label().as_str(), after.phase),
+        ("soak", Some(AnalysisPhase::Running))
+    );
+    let left = joined("rollout-blue-green-aborted-users-left.json", None);
+    assert!(left.aborted.is_some() && !left.leaves_users_on_stable());
+    let counting = joined("rollout-blue-green-counting.json", None);
+    let pause = counting.pause.unwrap();
+    assert_eq!(
+        (pause.ends_at.unwrap() - pause.since.unwrap()).num_seconds(),
+        300
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@
 mod access;
 mod act;
 mod analysis;
+mod blue_green;
 mod client;
 mod command;
 mod deployments;

@@ -55,8 +55,12 @@ fn rollout(order: &RolloutOrder, has_status: bool) -> Draft {
     match &order.action {
         RolloutAction::Hold => main(order, vec![set("/spec/paused", true)]),
         RolloutAction::Resume => main(order, vec![set("/spec/paused", false)]),
+        RolloutAction::Switch { early: true } => {
+            let (operations, merged) = end_countdown();
+            status(operations, merged)
+        }
         // `remove` fails where there is no pause: a check of its own.
-        RolloutAction::Continue => status(
+        RolloutAction::Continue | RolloutAction::Switch { early: false } => status(
             vec![json!({"op": "remove", "path": "/status/pauseConditions"})],
             json!({ "pauseConditions": null }),
         ),
@@ -81,9 +85,23 @@ fn rollout(order: &RolloutOrder, has_status: bool) -> Draft {
             ],
             json!({ "abort": true, "promoteFull": false }),
         ),
-        RolloutAction::Retry => {
+        RolloutAction::Retry { anew: false } => {
             status(vec![set("/status/abort", false)], json!({ "abort": false }))
         }
+        RolloutAction::Retry { anew: true } => status(
+            vec![
+                set("/status/abort", false),
+                set(JUDGED_BEFORE, Value::Null),
+                set(JUDGED_AFTER, Value::Null),
+            ],
+            json!({
+                "abort": false,
+                "blueGreen": {
+                    "prePromotionAnalysisRunStatus": null,
+                    "postPromotionAnalysisRunStatus": null,
+                },
+            }),
+        ),
         RolloutAction::Undo { .. } => Draft::AfterReading(
             "the template of the ReplicaSet with this hash, read when sent, without the hash \
              label, ephemeral metadata and injected anti-affinity",
@@ -92,6 +110,26 @@ fn rollout(order: &RolloutOrder, has_status: bool) -> Draft {
         RolloutAction::Nudge { at } => Draft::Ready(nudge(order, *at)),
     }
 }
+
+/// Ends the countdown before a blue/green switch. Without its condition the
+/// controller takes it for one that never ran, and starts it anew: a countdown
+/// is ended by letting it have begun long ago.
+fn end_countdown() -> (Vec<Value>, Value) {
+    let begun = json!("1970-01-01T00:00:00Z");
+    let operations = vec![
+        json!({"op": "test", "path": "/status/pauseConditions/0/reason", "value": COUNTDOWN}),
+        json!({"op": "replace", "path": "/status/pauseConditions/0/startTime", "value": begun}),
+    ];
+    let merged = json!({ "pauseConditions": [{"reason": COUNTDOWN, "startTime": begun}] });
+    (operations, merged)
+}
+
+/// Where the controller remembers what was judged around a switch.
+const JUDGED_BEFORE: &str = "/status/blueGreen/prePromotionAnalysisRunStatus";
+const JUDGED_AFTER: &str = "/status/blueGreen/postPromotionAnalysisRunStatus";
+
+/// The reason of the pause before a switch.
+const COUNTDOWN: &str = "BlueGreenPause";
 
 const PROMOTE_READS: &str =
     "the rollout, read when sent: it must have been observed and not be fully promoted yet";
@@ -119,10 +157,11 @@ fn deployment(order: &RolloutOrder) -> Draft {
         )),
         RolloutAction::Nudge { at } => Draft::Ready(nudge(order, *at)),
         RolloutAction::Continue
+        | RolloutAction::Switch { .. }
         | RolloutAction::Skip { .. }
         | RolloutAction::PromoteFull
         | RolloutAction::Abort
-        | RolloutAction::Retry => Draft::Impossible(super::access::NO_CANARY),
+        | RolloutAction::Retry { .. } => Draft::Impossible(super::access::NO_CANARY),
     }
 }
 
@@ -181,9 +220,10 @@ pub(super) fn tests_step(action: &RolloutAction) -> bool {
     match action {
         RolloutAction::Resume
         | RolloutAction::Continue
+        | RolloutAction::Switch { .. }
         | RolloutAction::Skip { .. }
         | RolloutAction::PromoteFull
-        | RolloutAction::Retry => true,
+        | RolloutAction::Retry { .. } => true,
         RolloutAction::Hold
         | RolloutAction::Abort
         | RolloutAction::Undo { .. }
@@ -244,10 +284,11 @@ pub(super) fn check(order: &RolloutOrder, has_status: bool) -> Clean {
     let is_status = matches!(
         order.action,
         RolloutAction::Continue
+            | RolloutAction::Switch { .. }
             | RolloutAction::Skip { .. }
             | RolloutAction::PromoteFull
             | RolloutAction::Abort
-            | RolloutAction::Retry
+            | RolloutAction::Retry { .. }
     );
     let merges = matches!(order.action, RolloutAction::Nudge { .. }) || (is_status && !has_status);
     match order.target.kind {

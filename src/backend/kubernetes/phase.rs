@@ -7,10 +7,10 @@
 use serde_json::Value;
 
 use crate::{
-    backend::kubernetes::{steps, wire},
+    backend::kubernetes::{blue_green, wire},
     domain::{
         Timestamp,
-        rollout::{Pause, PauseReason, RolloutPhase, RolloutStep, Substate},
+        rollout::{Pause, PauseReason, Promotion, RolloutPhase, RolloutStep, Substate},
         text::Clean,
     },
 };
@@ -192,6 +192,7 @@ pub(super) fn substate(
     }
     let running = match current {
         Some(RolloutStep::Analysis(_)) if is_analysing(status) => Some(Substate::Analysing),
+        None if blue_green::is_analysing(rollout) => Some(Substate::Analysing),
         Some(RolloutStep::Experiment) => Some(Substate::Experimenting),
         Some(RolloutStep::Plugin(_)) => Some(Substate::RunningPlugin),
         _ => None,
@@ -246,11 +247,10 @@ pub(super) fn pause(rollout: &wire::Rollout, current: Option<&RolloutStep>) -> O
 }
 
 fn auto_promotion(rollout: &wire::Rollout) -> Option<std::time::Duration> {
-    let strategy = rollout.spec.strategy.blue_green.as_ref()?;
-    let seconds = strategy
-        .auto_promotion_seconds
-        .filter(|seconds| 0 < *seconds)?;
-    steps::duration(&Value::from(seconds))
+    match blue_green::promotion(rollout.spec.strategy.blue_green.as_ref()?) {
+        Promotion::After(delay) => Some(delay),
+        Promotion::ByHand | Promotion::AtOnce => None,
+    }
 }
 
 fn end(since: Timestamp, length: std::time::Duration) -> Option<Timestamp> {

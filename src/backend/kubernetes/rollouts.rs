@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeSet};
 
 use crate::{
-    backend::kubernetes::{analysis, gitops, phase, steps, weights, wire},
+    backend::kubernetes::{analysis, blue_green, gitops, phase, steps, weights, wire},
     domain::{
         id::{BackendId, TargetId, TargetKind},
         rollout::{Image, PodCounts, Revision, Role, Rollout, RolloutStep, Strategy},
@@ -19,6 +19,8 @@ const ANNOTATIONS: usize = 64;
 /// The label that ties ReplicaSets, pods and AnalysisRuns to a revision.
 pub(super) const HASH: &str = "rollouts-pod-template-hash";
 const REVISION: &str = "rollout.argoproj.io/revision";
+/// On a ReplicaSet: when its pods, which nobody needs any more, go.
+const KEPT_UNTIL: &str = "scale-down-deadline";
 /// Added to the key of a revision's number: the numbers it had before.
 const HISTORY: &str = "-history";
 
@@ -75,6 +77,7 @@ pub(super) fn rollout(
         version: meta.version(),
         observed: phase::is_observed(object),
         strategy: strategy(&spec.strategy),
+        blue_green: blue_green::blue_green(object),
         phase,
         substate: phase::substate(object, pause.as_ref(), current_step, scaling),
         message,
@@ -128,7 +131,7 @@ pub(super) fn target(backend: &BackendId, kind: TargetKind, meta: &wire::Meta) -
     }
 }
 
-fn hash(written: Option<&String>) -> Option<Clean> {
+pub(super) fn hash(written: Option<&String>) -> Option<Clean> {
     written
         .filter(|hash| !hash.is_empty())
         .map(|hash| Clean::name(hash))
@@ -204,6 +207,7 @@ pub(super) fn revisions(
                     ready: wire::count(set.status.ready_replicas),
                     available: wire::count(set.status.available_replicas),
                 },
+                kept_until: wire::time(meta.annotations.get(KEPT_UNTIL)),
                 created_at: wire::time(meta.creation_timestamp.as_ref()),
                 hash,
             })

@@ -182,7 +182,28 @@ pub(super) struct TrafficRouting {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct BlueGreen {
+    pub(super) active_service: String,
+    pub(super) preview_service: Option<String>,
+    pub(super) preview_replica_count: Option<i64>,
+    pub(super) auto_promotion_enabled: Option<bool>,
     pub(super) auto_promotion_seconds: Option<i64>,
+    pub(super) scale_down_delay_seconds: Option<i64>,
+    pub(super) abort_scale_down_delay_seconds: Option<i64>,
+    pub(super) pre_promotion_analysis: Option<RolloutAnalysis>,
+    pub(super) post_promotion_analysis: Option<RolloutAnalysis>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RolloutAnalysis {
+    #[serde(deserialize_with = "or_default")]
+    pub(super) templates: Vec<TemplateRef>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct TemplateRef {
+    pub(super) template_name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -261,12 +282,16 @@ pub(super) struct WeightDestination {
 #[serde(default)]
 pub(super) struct AnalysisRunRef {
     pub(super) status: String,
+    pub(super) message: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct BlueGreenStatus {
     pub(super) active_selector: Option<String>,
+    pub(super) preview_selector: Option<String>,
+    pub(super) pre_promotion_analysis_run_status: Option<AnalysisRunRef>,
+    pub(super) post_promotion_analysis_run_status: Option<AnalysisRunRef>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -20,7 +20,7 @@ use crate::{
         model::{ModelRun, ModelRunStatus},
         observation::Scope,
         policy::{BaselineSource, Binding, Breaches, GateRule, GateSource, Versus},
-        rollout::short_duration,
+        rollout::{Cutover, short_duration},
         text::Clean,
         verdict::Verdict,
     },
@@ -153,6 +153,9 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
             backend,
         };
     };
+    if let Some(why) = nobody_on_preview(view, &known.sample) {
+        return Gathered::NotAsked(why);
+    }
     if let Some(why) = no_number(&known.sample) {
         return Gathered::Broken { why, backend };
     }
@@ -238,6 +241,16 @@ fn covered(breaches: Breaches, windowed: &Windowed) -> Covered {
         what: ["window", "windows"].map(|one| Clean::from(what(one))),
         detail: Clean::default(),
     }
+}
+
+/// Why a preview has no number: nobody is on it before the switch, and the
+/// switch is what would change that. A number it has all the same (somebody
+/// tries it out) counts.
+fn nobody_on_preview(view: &View<'_>, sample: &Sample) -> Option<Clean> {
+    let rollout = view.world.rollouts.get(&view.place.target)?;
+    let silent = matches!(sample, Sample::Empty | Sample::NotFinite(_));
+    (silent && rollout.cutover() == Some(Cutover::Preview))
+        .then(|| "nobody is on the preview: asked once users are switched to it".into())
 }
 
 /// Why what users felt says nothing about the live revision yet: some of the

@@ -4,7 +4,10 @@ use crate::{
     domain::{
         observation::Scope,
         policy::{GateRule, GateSource, RolloutQuestion},
-        rollout::{Analysis, AnalysisPhase, Rollout, RolloutPhase, RolloutStep, Substate},
+        rollout::{
+            Analysis, AnalysisPhase, AnalysisStage, Cutover, Rollout, RolloutPhase, RolloutStep,
+            Substate,
+        },
         text::Clean,
         verdict::Verdict,
     },
@@ -56,9 +59,9 @@ impl Gate for RolloutGate {
             RolloutQuestion::Analysis => match analyses(known) {
                 Analyses::Own(analyses) => Value::Analyses(analyses),
                 Analyses::NotAsked(why) => return Gathered::NotAsked(why),
-                Analyses::Ahead => {
+                Analyses::Ahead(why) => {
                     return Gathered::Nothing {
-                        why: "an analysis step is still ahead".into(),
+                        why,
                         producer,
                         backend,
                     };
@@ -138,8 +141,8 @@ impl Gate for RolloutGate {
 enum Analyses {
     /// These are its own.
     Own(Vec<Analysis>),
-    /// A step that makes one is still to come.
-    Ahead,
+    /// One is still to come; which.
+    Ahead(Clean),
     /// None was made and none is asked for.
     NotAsked(Clean),
     /// None was made.
@@ -153,6 +156,9 @@ fn analyses(rollout: &Rollout) -> Analyses {
         .filter(|analysis| analysis.hash == rollout.current_hash)
         .cloned()
         .collect();
+    if let Some(to_come) = around_switch(rollout, &own) {
+        return to_come;
+    }
     if !own.is_empty() {
         return Analyses::Own(own);
     }
@@ -167,7 +173,7 @@ fn analyses(rollout: &Rollout) -> Analyses {
         .skip(index)
         .any(|step| matches!(step, RolloutStep::Analysis(_)));
     if ahead && passes_steps {
-        return Analyses::Ahead;
+        return Analyses::Ahead("an analysis step is still ahead".into());
     }
     // Nothing will ever make that evidence, and users have been on it before:
     // what they feel now is asked by other gates.
@@ -176,6 +182,25 @@ fn analyses(rollout: &Rollout) -> Analyses {
             Analyses::NotAsked("users were taken back to it, which runs no analysis".into())
         }
         Some(_) | None => Analyses::None,
+    }
+}
+
+/// What is to come around a switch, before anybody is asked to act on it. What
+/// judges only after it is no reason not to switch.
+fn around_switch(rollout: &Rollout, own: &[Analysis]) -> Option<Analyses> {
+    let facts = rollout.blue_green.as_ref()?;
+    let has = |stage: &AnalysisStage| own.iter().any(|analysis| analysis.stage == *stage);
+    match rollout.cutover()? {
+        Cutover::Preview if facts.before.is_some() && !has(&AnalysisStage::BeforeSwitch) => Some(
+            Analyses::Ahead("the analysis before the switch is still ahead".into()),
+        ),
+        Cutover::Preview if facts.before.is_none() && facts.after.is_some() => Some(
+            Analyses::NotAsked("the controller judges after the switch only".into()),
+        ),
+        Cutover::Switched if facts.after.is_some() && !has(&AnalysisStage::AfterSwitch) => Some(
+            Analyses::Ahead("the analysis after the switch is still ahead".into()),
+        ),
+        Cutover::Preview | Cutover::Switched => None,
     }
 }
 
@@ -245,6 +270,11 @@ fn worst(analyses: &[Analysis]) -> Judgement {
 
 fn health(rollout: &Rollout) -> Judgement {
     let make = |verdict, why: &str| Judgement::plain(verdict, why.to_owned());
+    // The controller counts the pods users are on; a preview has its own.
+    let preview = rollout
+        .current()
+        .filter(|_| rollout.cutover() == Some(Cutover::Preview));
+    let pods = preview.map_or(rollout.pods, |preview| preview.pods);
     if rollout.aborted.is_some() {
         return make(Verdict::Fail, &format!("aborted: {}", rollout.message));
     }
@@ -255,10 +285,7 @@ fn health(rollout: &Rollout) -> Judgement {
         }
         (_, Substate::ScalingUp | Substate::Unobserved | Substate::Restarting) => make(
             Verdict::Pending,
-            &format!(
-                "pods {}/{} available",
-                rollout.pods.available, rollout.pods.desired
-            ),
+            &format!("pods {}/{} available", pods.available, pods.desired),
         ),
         (RolloutPhase::Healthy | RolloutPhase::Progressing | RolloutPhase::Paused, _) => {
             if rollout.weight_verified == Some(false) {
@@ -266,10 +293,7 @@ fn health(rollout: &Rollout) -> Judgement {
             }
             make(
                 Verdict::Pass,
-                &format!(
-                    "pods {}/{} available",
-                    rollout.pods.available, rollout.pods.desired
-                ),
+                &format!("pods {}/{} available", pods.available, pods.desired),
             )
         }
     }

@@ -15,7 +15,7 @@ use crate::{
         clear::Refusal,
         plan::{Class, Plan, PlanStep},
         propose::{
-            Scene, fact, previous_alias,
+            Scene, blue_green, fact, previous_alias,
             rollout::{abort_steps, standing},
             rollout_step, version_of, without_index,
         },
@@ -244,11 +244,15 @@ fn traffic_steps(
 ) -> Vec<PlanStep> {
     let under_way = !rollout.is_fully_promoted();
     let to_stable = rollout.stable_hash.as_ref() == Some(&chosen.hash);
-    if under_way && to_stable {
-        if rollout.aborted.is_some() {
+    let is_wanted =
+        rollout.blue_green.is_some() && rollout.current_hash.as_ref() == Some(&chosen.hash);
+    if under_way && to_stable && !is_wanted {
+        let there = rollout.leaves_users_on_stable();
+        if rollout.aborted.is_some() && there {
             return Vec::new();
         }
-        if rollout.has_canary() {
+        let abortable = rollout.has_canary() && rollout.aborted.is_none();
+        if abortable && blue_green::abort_brings_back(rollout) {
             plan.facts.push(fact(
                 "how",
                 "abort: the spec stays, so nothing outside the cluster undoes it",
@@ -257,10 +261,16 @@ fn traffic_steps(
             return std::mem::take(&mut plan.steps);
         }
     }
-    plan.facts.push(fact(
-        "how",
-        "the earlier revision's template goes back into the spec",
-    ));
+    let how = if is_wanted {
+        "it is wanted already, and users are moved to it"
+    } else {
+        "the earlier revision's template goes back into the spec"
+    };
+    plan.facts.push(fact("how", how));
+    if rollout.blue_green.is_some() {
+        let way = blue_green::way_back(rollout, chosen, scene.now);
+        plan.facts.push(fact("pods", way));
+    }
     if let Some(gitops) = &rollout.gitops {
         plan.warnings.push(Clean::from(format!(
             "{} `{}` writes this spec ({}) and will bring the bad version back: stop its sync or revert in Git as well",
@@ -275,17 +285,19 @@ fn traffic_steps(
             "the hold is undone, so that pods can move",
         ));
     }
-    steps.push(rollout_step(
-        rollout,
-        RolloutAction::Undo {
-            hash: chosen.hash.clone(),
-        },
-        format!(
-            "revision {} ({}) is wanted again",
-            chosen.number,
-            name_of(scene, chosen)
-        ),
-    ));
+    if !is_wanted {
+        steps.push(rollout_step(
+            rollout,
+            RolloutAction::Undo {
+                hash: chosen.hash.clone(),
+            },
+            format!(
+                "revision {} ({}) is wanted again",
+                chosen.number,
+                name_of(scene, chosen)
+            ),
+        ));
+    }
     if rollout.has_canary() && rollout.held {
         // Not before: what is on its way must not go on meanwhile.
         steps.push(afterwards(
@@ -296,13 +308,21 @@ fn traffic_steps(
         ));
     }
     // After a hold too: only then is it seen that users are on it.
-    let by_itself = is_within_window(rollout, chosen) && !rollout.held;
-    if rollout.has_canary() && !to_stable && !by_itself {
+    // A blue/green switch does not heed the window.
+    let blue_green = rollout.blue_green.is_some();
+    let by_itself = is_within_window(rollout, chosen) && !rollout.held && !blue_green;
+    let stays_put = to_stable && !blue_green;
+    if rollout.has_canary() && !stays_put && !by_itself {
+        let effect = if blue_green {
+            "all users move to it at once, without a pause"
+        } else {
+            "all traffic moves at once, without steps"
+        };
         steps.push(afterwards(
             rollout,
             chosen,
             RolloutAction::PromoteFull,
-            "all traffic moves at once, without steps",
+            effect,
         ));
     }
     steps

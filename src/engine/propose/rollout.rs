@@ -10,14 +10,14 @@ use crate::{
     engine::{
         clear::Refusal,
         plan::{Class, Plan, Verb},
-        propose::{Scene, fact, rollout_step, version_of, without_index},
+        propose::{Scene, blue_green, fact, rollout_step, version_of, without_index},
     },
 };
 
 /// Why nothing can be stepped through.
 const DONE: &str = "nothing is rolling out: users are fully on the wanted revision";
 
-fn nothing(why: impl Into<Clean>) -> Refusal {
+pub(super) fn nothing(why: impl Into<Clean>) -> Refusal {
     Refusal::NothingToDo(why.into())
 }
 
@@ -32,21 +32,26 @@ pub(super) fn hold(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     if rollout.aborted.is_some() {
         return Err(nothing("already aborted: users are on the stable revision"));
     }
+    if let Some(refusal) = blue_green::nothing_to_hold(rollout) {
+        return Err(refusal);
+    }
     let mut plan = scene.plan(Class::Brake, Subject::Rollout(rollout.id.clone()));
     plan.facts.extend(standing(rollout));
-    if rollout
-        .pause
-        .as_ref()
-        .is_some_and(|pause| pause.ends_at.is_some())
-    {
-        plan.warnings
-            .push("the step's timer runs on while held".into());
-    }
-    plan.steps.push(rollout_step(
-        rollout,
-        RolloutAction::Hold,
-        format!("the canary stays at {}", rollout.weight_actual),
-    ));
+    let effect = if rollout.blue_green.is_some() {
+        blue_green::hold(rollout, &mut plan)
+    } else {
+        if rollout
+            .pause
+            .as_ref()
+            .is_some_and(|pause| pause.ends_at.is_some())
+        {
+            plan.warnings
+                .push("the step's timer runs on while held".into());
+        }
+        Clean::from(format!("the canary stays at {}", rollout.weight_actual))
+    };
+    plan.steps
+        .push(rollout_step(rollout, RolloutAction::Hold, effect));
     plan.undo = Some(Verb::Continue);
     Ok(plan)
 }
@@ -63,6 +68,9 @@ pub(super) fn abort(scene: &Scene<'_>) -> Result<Plan, Refusal> {
             "already aborted: users are on the stable revision".into(),
         ));
     }
+    if let Some(refusal) = blue_green::nothing_to_abort(rollout) {
+        return Err(refusal);
+    }
     let mut plan = scene.plan(Class::Brake, Subject::Rollout(rollout.id.clone()));
     plan.facts.extend(standing(rollout));
     plan.facts.push(fact(
@@ -77,11 +85,12 @@ pub(super) fn abort(scene: &Scene<'_>) -> Result<Plan, Refusal> {
 /// The steps of an abort. The controller moves no pods while held, so a hold
 /// ends right after: without that the canary's pods would go on serving.
 pub(super) fn abort_steps(scene: &Scene<'_>, rollout: &Rollout, plan: &mut Plan) {
-    plan.steps.push(rollout_step(
-        rollout,
-        RolloutAction::Abort,
-        abort_effect(rollout),
-    ));
+    let effect = match &rollout.blue_green {
+        Some(facts) => blue_green::abort(rollout, facts, plan),
+        None => abort_effect(rollout),
+    };
+    plan.steps
+        .push(rollout_step(rollout, RolloutAction::Abort, effect));
     if !rollout.held {
         return;
     }
@@ -121,7 +130,7 @@ fn abort_effect(rollout: &Rollout) -> Clean {
     ))
 }
 
-fn label(image: Option<&crate::domain::rollout::Image>, hash: &Clean) -> String {
+pub(super) fn label(image: Option<&crate::domain::rollout::Image>, hash: &Clean) -> String {
     image.map_or_else(|| hash.to_string(), |image| image.label().to_string())
 }
 
@@ -132,9 +141,10 @@ pub(super) fn go_on(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     if rollout.held {
         let follows = match &rollout.pause {
             Some(pause) if pause.ends_at.is_none() => {
-                "then it stands at its pause step until continued again"
+                "then it stands at its pause until continued again"
             }
-            Some(_) => "then the step's timer, which ran on meanwhile, decides",
+            Some(_) => "then the timer, which ran on meanwhile, decides",
+            None if rollout.blue_green.is_some() => "then the controller goes on by itself",
             None => "then it goes on with the step it was at",
         };
         plan.facts.push(fact("follows", follows));
@@ -159,6 +169,10 @@ pub(super) fn go_on(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     if rollout.is_fully_promoted() {
         return Err(nothing(DONE));
     }
+    if let Some(facts) = &rollout.blue_green {
+        blue_green::go_on(rollout, facts, &mut plan)?;
+        return Ok(plan);
+    }
     let Some(pause) = &rollout.pause else {
         return Err(nothing("not paused: it moves by itself"));
     };
@@ -178,11 +192,6 @@ pub(super) fn go_on(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     plan.steps
         .push(rollout_step(rollout, RolloutAction::Continue, effect));
     plan.undo = Some(Verb::Abort);
-    if rollout.strategy == Strategy::BlueGreen {
-        return Err(nothing(
-            "blue-green rollouts are shown here and acted on elsewhere",
-        ));
-    }
     Ok(plan)
 }
 
@@ -208,7 +217,9 @@ fn next_weight(rollout: &Rollout) -> Option<(crate::domain::quantity::Weight, St
 pub(super) fn skip(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let rollout = scene.canary()?;
     if rollout.strategy == Strategy::BlueGreen {
-        return Err(nothing("a blue-green rollout has no steps"));
+        return Err(nothing(
+            "a blue/green rollout has no steps and no weights: `promote` moves all users at once",
+        ));
     }
     if rollout.aborted.is_some() {
         return Err(nothing(
@@ -266,11 +277,15 @@ pub(super) fn retry(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     plan.facts.extend(standing(rollout));
     plan.warnings
         .push("the revision that was aborted is tried again, with new analyses".into());
-    plan.steps.push(rollout_step(
-        rollout,
-        RolloutAction::Retry,
-        "the canary starts again from step 0",
-    ));
+    if rollout.blue_green.is_some() {
+        plan.steps = blue_green::retry(rollout);
+    } else {
+        plan.steps.push(rollout_step(
+            rollout,
+            RolloutAction::Retry { anew: false },
+            "the canary starts again from step 0",
+        ));
+    }
     plan.undo = Some(Verb::Abort);
     Ok(plan)
 }
@@ -327,11 +342,6 @@ pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let mut plan = scene.plan(Class::Throttle, Subject::Rollout(rollout.id.clone()));
     plan.facts.extend(standing(rollout));
     if !rollout.is_fully_promoted() {
-        if rollout.strategy == Strategy::BlueGreen {
-            return Err(nothing(
-                "blue-green rollouts are shown here and acted on elsewhere",
-            ));
-        }
         if !rollout.observed {
             return Err(nothing(
                 "the controller has not seen the newest spec yet: promoting now would be lost",
@@ -346,25 +356,20 @@ pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
             plan.class = Class::Bend;
             plan.bends = Some(Clean::from(format!("promoting now skips `{step}`")));
         }
-        if rollout.held {
-            plan.steps.push(rollout_step(
-                rollout,
-                RolloutAction::Resume,
-                "the hold is undone",
-            ));
+        match &rollout.blue_green {
+            Some(facts) => blue_green::promote(rollout, facts, &mut plan)?,
+            None => promote_canary(rollout, &mut plan),
         }
-        plan.steps.push(rollout_step(
-            rollout,
-            RolloutAction::PromoteFull,
-            format!(
-                "traffic goes from {} to 100 %, remaining steps are skipped",
-                rollout.weight_actual
-            ),
-        ));
-        plan.undo = Some(Verb::RollBack);
     }
     match version {
-        Some(version) => plan.steps.extend(scene.alias_steps(version)),
+        Some(version) => {
+            let alias = scene.alias_steps(version);
+            if !alias.is_empty() && !plan.steps.is_empty() {
+                let facts = rollout.blue_green.as_ref();
+                plan.facts.extend(facts.and_then(blue_green::alias));
+            }
+            plan.steps.extend(alias);
+        }
         None if scene.service.model.is_some() => {
             plan.warnings.push(
                 "no model version is linked to this release: the alias stays where it is".into(),
@@ -378,6 +383,25 @@ pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         ));
     }
     Ok(plan)
+}
+
+fn promote_canary(rollout: &Rollout, plan: &mut Plan) {
+    if rollout.held {
+        plan.steps.push(rollout_step(
+            rollout,
+            RolloutAction::Resume,
+            "the hold is undone",
+        ));
+    }
+    plan.steps.push(rollout_step(
+        rollout,
+        RolloutAction::PromoteFull,
+        format!(
+            "traffic goes from {} to 100 %, remaining steps are skipped",
+            rollout.weight_actual
+        ),
+    ));
+    plan.undo = Some(Verb::RollBack);
 }
 
 /// The first step ahead whose judgement a full promotion would skip.
@@ -407,6 +431,9 @@ fn share(rollout: &Rollout) -> String {
 
 /// Where it stands, for the sheet.
 pub(super) fn standing(rollout: &Rollout) -> Vec<(Clean, Clean)> {
+    if rollout.blue_green.is_some() {
+        return blue_green::standing(rollout);
+    }
     let mut facts = Vec::new();
     if let Some(current) = rollout.current() {
         facts.push(fact(

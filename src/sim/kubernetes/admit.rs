@@ -65,6 +65,9 @@ pub(crate) fn admit(
     if part == Part::Main && resource.has_status() {
         set_or_drop(&mut after, "/status", before.at("/status"));
     }
+    if resource.custom {
+        drop_nulls(&mut after);
+    }
     if (resource.has_status() || resource.custom) && meaning_differs(resource, before, &after) {
         after.put(
             "/metadata/generation",
@@ -72,6 +75,18 @@ pub(crate) fn admit(
         );
     }
     Ok(after)
+}
+
+/// What is null in a custom resource is taken for left out.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => (),
+    }
 }
 
 /// Whether something the generation counts has changed.

@@ -192,6 +192,24 @@ fn rollout_arms(rollout: &Value, owned: &[&Value]) -> Vec<Arm> {
                 .pointer("/spec/strategy/canary/trafficRouting")
                 .is_some()
         });
+    if rollout.pointer("/spec/strategy/blueGreen").is_some() {
+        let active = by_hash(text("/status/blueGreen/activeSelector"));
+        let active = active.unwrap_or(stable_set);
+        let tried = canary_set.is_some_and(|canary| std::ptr::eq(canary, active));
+        let mut arms = vec![Arm {
+            role: if tried { "canary" } else { "stable" },
+            tag: tag(active),
+            share: 1.0,
+        }];
+        // A preview serves nobody, and shows what it measures of itself.
+        let preview = canary_set.filter(|canary| !tried && available(canary) > 0.0);
+        arms.extend(preview.map(|preview| Arm {
+            role: "preview",
+            tag: tag(preview),
+            share: 0.0,
+        }));
+        return arms;
+    }
     let share = canary_set.map_or(0.0, |canary| {
         let pods = available(canary);
         let all = pods + available(stable_set);
@@ -283,6 +301,25 @@ mod tests {
         let arms = arms_of(&rollout, &[set("a", "v1", 10), set("b", "v2", 1)]);
         assert_eq!(arms.len(), 2);
         assert!((arms[1].share - 0.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn behind_a_blue_green_switch_is_everybody_or_nobody() {
+        let sets = [set("a", "v1", 4), set("b", "v2", 4)];
+        for (active, shown) in [
+            ("a", vec![("stable", "v1", true), ("preview", "v2", false)]),
+            ("b", vec![("canary", "v2", true)]),
+        ] {
+            let mut rollout = rollout("a", "b");
+            rollout["spec"] = json!({"strategy": {"blueGreen": {}}});
+            rollout["status"]["blueGreen"] = json!({"activeSelector": active});
+            let arms = arms_of(&rollout, &sets);
+            let arms: Vec<(&str, &str, bool)> = arms
+                .iter()
+                .map(|arm| (arm.role, arm.tag.as_str(), arm.share > 0.99))
+                .collect();
+            assert_eq!(arms, shown);
+        }
     }
 
     #[test]

@@ -3,6 +3,10 @@
 /// Name and text of each scenario, in the order to show them.
 pub(crate) const SCENARIOS: &[(&str, &str)] = &[
     ("canary", include_str!("../../../assets/demo/canary.toml")),
+    (
+        "bluegreen",
+        include_str!("../../../assets/demo/bluegreen.toml"),
+    ),
     ("latency", include_str!("../../../assets/demo/latency.toml")),
     (
         "fairness",
@@ -31,6 +35,10 @@ pub(crate) const PARTS: &[(&str, &str)] = &[
     (
         "place",
         include_str!("../../../assets/demo/parts/place.toml"),
+    ),
+    (
+        "place-bluegreen",
+        include_str!("../../../assets/demo/parts/place-bluegreen.toml"),
     ),
     (
         "place-deployment",

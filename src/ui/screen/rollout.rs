@@ -5,7 +5,10 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::{
     domain::{
-        rollout::{Analysis, AnalysisMetric, AnalysisPhase, Revision, Role as RevisionRole},
+        rollout::{
+            Analysis, AnalysisMetric, AnalysisPhase, AnalysisStage, Cutover, Revision,
+            Role as RevisionRole, Rollout,
+        },
         text::Clean,
     },
     ui::{
@@ -115,7 +118,13 @@ fn chart_legend(scene: &Scene<'_>, width: u16) -> Line {
             name.unwrap_or_default()
         };
         let (tried, users) = (name(rollout.current()), name(rollout.stable()));
-        line = if rollout.is_fully_promoted() {
+        line = if rollout.cutover() == Some(Cutover::Switched) {
+            line.with(Role::Canary, format!("{canary} users {tried}"))
+                .with(Role::Stable, format!("   {stable} before {users}"))
+        } else if rollout.cutover().is_some() {
+            line.with(Role::Canary, format!("{canary} preview {tried}"))
+                .with(Role::Stable, format!("   {stable} users {users}"))
+        } else if rollout.is_fully_promoted() {
             let line = line.with(Role::Stable, format!("{stable} live {users}"));
             if had_canary(scene) {
                 line.with(Role::Canary, format!("   {canary} canary before"))
@@ -203,6 +212,7 @@ fn analysis_lines(scene: &Scene<'_>, analysis: &Analysis) -> Vec<Line> {
                 format!(" {}", text::fit_middle(&analysis.name, 34)),
             )
             .with(sign.role(), format!(" {}", phase(&analysis.phase)))
+            .with(Role::Dim, stage(&analysis.stage))
             .with(Role::Dim, age)
             .with(
                 Role::Dim,
@@ -251,6 +261,15 @@ fn measured(value: &str) -> String {
         .map_or_else(|_| text::fit(bare, 9), text::number)
 }
 
+/// What an analysis decides about, where its step does not say.
+fn stage(stage: &AnalysisStage) -> &'static str {
+    match stage {
+        AnalysisStage::BeforeSwitch => " before the switch",
+        AnalysisStage::AfterSwitch => " after the switch",
+        AnalysisStage::Step(_) | AnalysisStage::Background | AnalysisStage::Unknown(_) => "",
+    }
+}
+
 fn phase(phase: &AnalysisPhase) -> &str {
     match phase {
         AnalysisPhase::Pending => "pending",
@@ -268,28 +287,48 @@ fn revisions(scene: &Scene<'_>) -> Vec<Line> {
     let Some(rollout) = scene.rollout() else {
         return Vec::new();
     };
+    let widest = if rollout.blue_green.is_some() {
+        "preview".len()
+    } else {
+        "stable".len()
+    };
     rollout
         .revisions
         .iter()
         .map(|revision| {
-            let (word, role) = match revision.role {
-                RevisionRole::Stable => ("stable", Role::Stable),
-                RevisionRole::Canary => ("canary", Role::Canary),
-                RevisionRole::Old => ("", Role::Dim),
-            };
+            let (word, role) = role(rollout, revision);
+            let kept = panel::blue_green::left(revision, scene.now);
+            let kept = kept.map_or_else(String::new, |left| format!(" kept {left}"));
             let age = revision
                 .created_at
                 .map_or_else(String::new, |at| text::ago(at, scene.now));
             Line::dim(format!("{:>4} ", revision.number))
                 .with(Role::Strong, text::left(&panel::canary::name(revision), 16))
-                .with(role, format!(" {word:<6}"))
+                .with(role, format!(" {word:<widest$}"))
                 .text(format!(
                     " {}/{}",
                     revision.pods.ready, revision.pods.desired
                 ))
+                .with(Role::Good, kept)
                 .with(Role::Dim, format!(" {age:>4} {}", revision.hash))
         })
         .collect()
+}
+
+/// What a revision is to users, in one word.
+fn role(rollout: &Rollout, revision: &Revision) -> (&'static str, Role) {
+    let active = rollout
+        .blue_green
+        .as_ref()
+        .and_then(|it| it.active.as_ref());
+    match (revision.role, active) {
+        (_, Some(active)) if *active == revision.hash => ("users", Role::Good),
+        (RevisionRole::Stable, Some(_)) => ("before", Role::Stable),
+        (RevisionRole::Canary, Some(_)) => ("preview", Role::Canary),
+        (RevisionRole::Stable, None) => ("stable", Role::Stable),
+        (RevisionRole::Canary, None) => ("canary", Role::Canary),
+        (RevisionRole::Old, _) => ("", Role::Dim),
+    }
 }
 
 /// The metrics, for `←` and `→`.

@@ -5,7 +5,7 @@ use std::{ops::Range, time::Duration};
 use crate::{
     domain::{
         Timestamp,
-        rollout::{Rollout, RolloutStep, Substate, short_duration},
+        rollout::{Cutover, Rollout, RolloutStep, Substate, short_duration},
     },
     ui::{line::Line, sign::Sign, text, theme::Role},
 };
@@ -110,6 +110,9 @@ pub fn standing(rollout: &Rollout) -> Sign {
 
 /// The exact state in words.
 pub fn standing_word(rollout: &Rollout) -> &'static str {
+    if let Some(word) = rollout.cutover().and_then(|it| switch_word(rollout, it)) {
+        return word;
+    }
     match &rollout.substate {
         Substate::Held => "held",
         Substate::PausedAtStep(Some(_)) => "at a pause with a timer",
@@ -130,7 +133,22 @@ pub fn standing_word(rollout: &Rollout) -> &'static str {
     }
 }
 
-fn left(rollout: &Rollout, now: Timestamp) -> Option<String> {
+/// The state of a switch, where it has words of its own.
+fn switch_word(rollout: &Rollout, cutover: Cutover) -> Option<&'static str> {
+    Some(match (&rollout.substate, cutover) {
+        (Substate::Held, _) => "held: no switch meanwhile",
+        (Substate::PausedAtStep(Some(_)), _) => "counts down to the switch",
+        (Substate::PausedAtStep(None), _) => "waits for you to switch",
+        (Substate::Analysing, Cutover::Preview) => "an analysis decides about the switch",
+        (Substate::Analysing, Cutover::Switched) => "an analysis decides whether users stay",
+        (Substate::Unpausing, _) => "about to switch",
+        (Substate::Moving, Cutover::Switched) => "users are switched, not stable yet",
+        _ => return None,
+    })
+}
+
+/// How long until it goes on by itself, in words.
+pub fn left(rollout: &Rollout, now: Timestamp) -> Option<String> {
     let ends_at = rollout.pause.as_ref()?.ends_at?;
     let left = Duration::from_secs(text::between(now, ends_at).as_secs());
     Some(format!("{} left", short_duration(left)))

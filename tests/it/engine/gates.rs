@@ -15,7 +15,8 @@ use gonogo::{
         },
         quantity::Weight,
         rollout::{
-            Analysis, AnalysisMetric, AnalysisPhase, MeasurementCounts, Rollout, RolloutPhase,
+            Analysis, AnalysisMetric, AnalysisPhase, AnalysisStage, MeasurementCounts, Rollout,
+            RolloutPhase,
         },
         verdict::{Finding, Verdict, Word},
     },
@@ -616,7 +617,7 @@ fn analysis(phase: AnalysisPhase, successful: u32) -> Analysis {
     Analysis {
         name: "ranker-new-2-1".into(),
         hash: Some("new".into()),
-        step: Some(1),
+        stage: AnalysisStage::Step(1),
         phase: phase.clone(),
         message: "because".into(),
         started_at: Some(at(90)),

@@ -9,6 +9,7 @@ mod indexes;
 mod lanes;
 mod outages;
 mod pipelines;
+mod switching;
 mod undoing;
 mod whose;
 mod windows;

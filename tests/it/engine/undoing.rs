@@ -7,7 +7,7 @@ use gonogo::{
         observation::{Fact, Observation, PlanEvent, PlanProgress, PlanStart},
         permit::Permit,
         policy::{GateRule, GateSource, RolloutQuestion},
-        rollout::{Analysis, AnalysisPhase, Role, Rollout, Strategy},
+        rollout::{Analysis, AnalysisPhase, AnalysisStage, Role, Rollout, Strategy},
         verdict::Verdict,
     },
     engine::{
@@ -102,7 +102,7 @@ fn a_revision_users_were_taken_back_to_is_not_asked_for_an_analysis() {
     known.analyses = vec![Analysis {
         name: "first-time".into(),
         hash: Some("old".into()),
-        step: None,
+        stage: AnalysisStage::Background,
         phase: AnalysisPhase::Failed,
         message: "too slow".into(),
         started_at: Some(at(0)),

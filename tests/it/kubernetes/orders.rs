@@ -115,7 +115,7 @@ async fn an_abort_sends_traffic_back_and_a_retry_begins_again() {
     plane.until("Degraded").await;
     assert_eq!(plane.status("abort"), true);
     bench
-        .send(&give(RolloutAction::Retry, plane.seen()))
+        .send(&give(RolloutAction::Retry { anew: false }, plane.seen()))
         .await
         .unwrap();
     plane.until("Paused").await;

@@ -41,7 +41,7 @@ async fn a_release_manager_may_and_a_viewer_may_not() {
     let server = manager.next_batch().await;
     assert_eq!(server.scope.part, "server");
     let told = permits(&manager.next_batch().await);
-    assert_eq!(told.len(), 10);
+    assert_eq!(told.len(), 11);
     assert!(
         told.iter()
             .all(|permit| permit.allowed && permit.subject == Subject::Rollout(ranker.clone()))

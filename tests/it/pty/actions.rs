@@ -10,6 +10,20 @@ fn rollout(served: &Served, namespace: &str) -> serde_json::Value {
 
 const EU: &str = "recsys-eu";
 
+/// The version the champion alias points to.
+fn champion(served: &Served) -> String {
+    let model = served.ask(
+        "mlflow",
+        "/api/2.0/mlflow/registered-models/get?name=ranker",
+    );
+    let aliases = model["registered_model"]["aliases"].as_array().unwrap();
+    let champion = aliases
+        .iter()
+        .find(|alias| alias["alias"] == "champion")
+        .unwrap();
+    champion["version"].as_str().unwrap().to_owned()
+}
+
 /// A cockpit on the canary demo, the release of an environment marked and its
 /// keys on: every fact that decides is there.
 fn cockpit(served: &Served, environment: &str, key: &str) -> Terminal {
@@ -121,16 +135,7 @@ fn promote_ends_at_100_percent_with_the_alias_moved() {
         after["status"]["stableRS"],
         after["status"]["currentPodHash"]
     );
-    let model = served.ask(
-        "mlflow",
-        "/api/2.0/mlflow/registered-models/get?name=ranker",
-    );
-    let aliases = model["registered_model"]["aliases"].as_array().unwrap();
-    let champion = aliases
-        .iter()
-        .find(|alias| alias["alias"] == "champion")
-        .unwrap();
-    assert_eq!(champion["version"], "42");
+    assert_eq!(champion(&served), "42");
 }
 
 #[test]
@@ -173,4 +178,42 @@ fn what_was_done_is_on_the_audit_screen() {
     terminal.press("6");
     terminal.wait_for("confirmed");
     terminal.wait_for("the newest ");
+}
+
+/// The hash behind the service users are on.
+fn users(served: &Served) -> serde_json::Value {
+    let path = format!("/api/v1/namespaces/{EU}/services/ranker");
+    served.ask("kubernetes", &path)["spec"]["selector"]["rollouts-pod-template-hash"].clone()
+}
+
+#[test]
+fn a_preview_is_looked_at_promoted_and_taken_back() {
+    let served = Served::start("bluegreen", "4");
+    let mut terminal = Terminal::cockpit(&served.config());
+    terminal.wait_for("waits for the switch");
+    terminal.press("/env:prod-eu\r");
+    terminal.wait_for("1 of 3 releases shown");
+    terminal.press("j5");
+    terminal.wait_for("waits for you to switch");
+    terminal.wait_until("C and P are on, S is off", |screen| {
+        let hints = screen.lines().last().unwrap_or_default();
+        hints.contains(" C continue") && hints.contains(" P promote") && !hints.contains("S skip")
+    });
+    let status = rollout(&served, EU)["status"].clone();
+    let (old, new) = (status["stableRS"].clone(), status["currentPodHash"].clone());
+    assert_eq!(users(&served), old);
+    act(&mut terminal, "P");
+    until("everybody is on it", || {
+        (users(&served) == new).then_some(())
+    });
+    // It proves itself, and only then the champion is another.
+    terminal.wait_for("promote recsys-ranker: confirmed");
+    assert_eq!(rollout(&served, EU)["status"]["stableRS"], new);
+    assert_eq!(champion(&served), "42");
+    terminal.wait_for("back at once");
+    act(&mut terminal, "R");
+    terminal.wait_for("roll back recsys-ranker: confirmed");
+    assert_eq!(users(&served), old);
+    assert_eq!(rollout(&served, EU)["status"]["stableRS"], old);
+    assert_eq!(champion(&served), "41");
 }

@@ -13,7 +13,7 @@ use gonogo::{
         action::{RolloutAction, RolloutSeen},
         id::{TargetId, TargetKind},
         observation::{Fact, Observation},
-        rollout::{AnalysisPhase, Rollout, RolloutPhase, Substate},
+        rollout::{AnalysisPhase, AnalysisStage, Cutover, Rollout, RolloutPhase, Substate},
     },
 };
 use http::Method;
@@ -204,7 +204,7 @@ async fn cluster_orders_have_their_effect_on_the_real_controller() {
     ranker
         .refused(RolloutAction::Continue, seen(&ranker.now))
         .await;
-    ranker.give(RolloutAction::Retry).await;
+    ranker.give(RolloutAction::Retry { anew: false }).await;
     ranker
         .reach(|rollout| rollout.aborted.is_none() && paused_at(1)(rollout))
         .await;
@@ -304,8 +304,8 @@ async fn cluster_an_inconclusive_analysis_is_passed_by_a_skip_and_measured_again
     judged.reach(undecided(1)).await;
     let analysis = &judged.now.analyses[0];
     assert_eq!(
-        (analysis.phase.clone(), analysis.step),
-        (AnalysisPhase::Inconclusive, Some(1))
+        (&analysis.phase, &analysis.stage),
+        (&AnalysisPhase::Inconclusive, &AnalysisStage::Step(1))
     );
     assert_eq!(analysis.metrics[0].measurements[0].value, "0.2");
     judged.give(RolloutAction::Continue).await;
@@ -475,4 +475,75 @@ async fn cluster_an_event_of_a_real_server_is_told_at_once() {
         took[took.len() / 2] < Duration::from_millis(200),
         "{took:?}"
     );
+}
+
+/// Everything a switch is told, in the order a release manager would.
+#[tokio::test]
+async fn cluster_a_switch_is_told_as_the_real_controller_takes_it() {
+    let Some(plane) = Plane::named("switched").await else {
+        return;
+    };
+    let kind = TargetKind::Rollout;
+    for service in ["green-active", "green-preview"] {
+        plane.service(service, "green").await;
+    }
+    let strategy = json!({"blueGreen": {
+        "activeService": "green-active", "previewService": "green-preview",
+        "autoPromotionEnabled": false,
+        "scaleDownDelaySeconds": 600, "abortScaleDownDelaySeconds": 600,
+    }});
+    plane.create(kind, "green", strategy).await;
+    let mut green = Steered::new(&plane, kind, "green").await;
+    green.reach(live).await;
+    let first = green.now.current_hash.clone().unwrap();
+
+    plane.set_image(kind, "green", "v2").await;
+    let waits = |rollout: &Rollout| {
+        rollout.substate == Substate::PausedAtStep(None)
+            && rollout.cutover() == Some(Cutover::Preview)
+    };
+    green.reach(waits).await;
+    assert_eq!(green.now.users().unwrap().hash, first);
+    green.give(RolloutAction::Switch { early: false }).await;
+    green.reach(live).await;
+    let before = green.now.revision(&first).unwrap();
+    assert!(before.kept_until.is_some() && before.is_up());
+    green
+        .refused(RolloutAction::Switch { early: false }, seen(&green.now))
+        .await;
+    green
+        .give(RolloutAction::Undo {
+            hash: first.clone(),
+        })
+        .await;
+    green
+        .reach(|rollout| live(rollout) && rollout.current_hash.as_ref() == Some(&first))
+        .await;
+
+    plane.set_image(kind, "green", "v3").await;
+    green.reach(waits).await;
+    green.give(RolloutAction::Abort).await;
+    green
+        .reach(|rollout| {
+            let kept = rollout.current().is_some_and(|it| it.kept_until.is_some());
+            rollout.substate == Substate::Aborted && kept
+        })
+        .await;
+    assert!(green.now.leaves_users_on_stable());
+    green.give(RolloutAction::Hold).await;
+    green
+        .reach(|rollout| rollout.held && rollout.observed)
+        .await;
+    green.give(RolloutAction::Retry { anew: true }).await;
+    green
+        .reach(|rollout| {
+            let kept = rollout.current().is_some_and(|it| it.kept_until.is_some());
+            rollout.aborted.is_none() && !kept
+        })
+        .await;
+    green.give(RolloutAction::Resume).await;
+    green.reach(waits).await;
+    assert_eq!(green.now.users().unwrap().hash, first);
+    green.give(RolloutAction::PromoteFull).await;
+    green.reach(live).await;
 }

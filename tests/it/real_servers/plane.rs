@@ -103,6 +103,17 @@ impl Plane {
         self.ask(Method::POST, &self.path(kind, ""), &object).await;
     }
 
+    pub(super) async fn service(&self, name: &str, app: &str) {
+        let object = json!({
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {"selector": {"app": app}, "ports": [{"port": 80, "targetPort": 8080}]},
+        });
+        let path = format!("/api/v1/namespaces/{}/services", self.namespace);
+        self.ask(Method::POST, &path, &object).await;
+    }
+
     pub(super) async fn set_image(&self, kind: TargetKind, name: &str, tag: &str) {
         let containers = json!([{"name": "app", "image": format!("registry.test/{name}:{tag}")}]);
         let patch = json!({"spec": {"template": {"spec": {"containers": containers}}}});

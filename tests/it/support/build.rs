@@ -20,8 +20,8 @@ use gonogo::{
         policy::{Better, GateRule, GateSource, Limit, Policy},
         quantity::Weight,
         rollout::{
-            Image, Pause, PauseReason, PodCounts, Revision, Role, Rollout, RolloutPhase,
-            RolloutStep, Strategy, Substate,
+            AnalysisPhase, BlueGreen, Image, Pause, PauseReason, PodCounts, Promotion, Revision,
+            Role, Rollout, RolloutPhase, RolloutStep, Strategy, Substate, SwitchAnalysis,
         },
         text::Clean,
     },
@@ -314,6 +314,7 @@ pub(crate) fn revision(number: u64, hash: &str, image: &str, role: Role) -> Revi
             ready: 3,
             available: 3,
         },
+        kept_until: None,
         created_at: Some(at(i64::try_from(number).unwrap())),
     }
 }
@@ -344,6 +345,62 @@ pub(crate) fn canary(canary: &str, stable: &str) -> Rollout {
     }
 }
 
+/// A preview that waits for its switch: `preview` is shown, users are on `stable`.
+pub(crate) fn preview(preview: &str, stable: &str) -> Rollout {
+    Rollout {
+        strategy: Strategy::BlueGreen,
+        blue_green: Some(BlueGreen {
+            active_service: "ranker".into(),
+            active: Some("old".into()),
+            preview_service: Some("ranker-preview".into()),
+            preview: Some("new".into()),
+            promotion: Promotion::ByHand,
+            preview_pods: None,
+            before: None,
+            after: None,
+            keeps_old: Duration::from_secs(30),
+            keeps_aborted: Some(Duration::from_secs(30)),
+        }),
+        message: "BlueGreenPause".into(),
+        pause: Some(Pause {
+            reason: PauseReason::BlueGreen,
+            since: Some(at(0)),
+            ends_at: None,
+        }),
+        step: None,
+        steps: Vec::new(),
+        weight_wanted: Weight::ZERO,
+        weight_actual: Weight::ZERO,
+        weight_is_pod_ratio: false,
+        ..canary(preview, stable)
+    }
+}
+
+/// The same after its switch: users are on `new`, the revision before is stable.
+pub(crate) fn switched(new: &str, stable: &str) -> Rollout {
+    let mut rollout = preview(new, stable);
+    rollout.phase = RolloutPhase::Progressing;
+    rollout.substate = Substate::Moving;
+    rollout.message = "waiting for analysis to complete".into();
+    rollout.pause = None;
+    rollout.controller_paused = false;
+    rollout.weight_wanted = Weight::FULL;
+    rollout.weight_actual = Weight::FULL;
+    if let Some(facts) = &mut rollout.blue_green {
+        facts.active = Some("new".into());
+    }
+    rollout
+}
+
+/// An analysis around a switch that has come this far.
+pub(crate) fn judged(template: &'static str, phase: Option<AnalysisPhase>) -> SwitchAnalysis {
+    SwitchAnalysis {
+        templates: vec![template.into()],
+        phase,
+        message: "".into(),
+    }
+}
+
 /// Everything on `image`.
 pub(crate) fn live(image: &str) -> Rollout {
     Rollout {
@@ -352,6 +409,7 @@ pub(crate) fn live(image: &str) -> Rollout {
         version: Some(100),
         observed: true,
         strategy: Strategy::Canary,
+        blue_green: None,
         phase: RolloutPhase::Healthy,
         substate: Substate::FullyPromoted,
         message: "".into(),

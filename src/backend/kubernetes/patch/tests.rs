@@ -77,7 +77,7 @@ fn brakes_test_the_object_and_the_revision_but_never_the_step() {
 #[test]
 fn throttles_test_the_step_as_well() {
     check(
-        RolloutAction::Retry,
+        RolloutAction::Retry { anew: false },
         "/status",
         true,
         &json!([{"op": "add", "path": "/status/abort", "value": false}]),
@@ -117,12 +117,48 @@ fn cluster_trap_1_resume_continue_and_skip_are_three_requests() {
 }
 
 #[test]
+fn a_switch_ends_the_pause_and_a_countdown_is_let_run_out() {
+    check(
+        RolloutAction::Switch { early: false },
+        "/status",
+        true,
+        &json!([{"op": "remove", "path": "/status/pauseConditions"}]),
+    );
+    check(
+        RolloutAction::Switch { early: true },
+        "/status",
+        true,
+        &json!([
+            {"op": "test", "path": "/status/pauseConditions/0/reason", "value": "BlueGreenPause"},
+            {"op": "replace", "path": "/status/pauseConditions/0/startTime", "value": "1970-01-01T00:00:00Z"},
+        ]),
+    );
+}
+
+#[test]
+fn a_preview_that_is_tried_again_is_judged_anew() {
+    check(
+        RolloutAction::Retry { anew: true },
+        "/status",
+        true,
+        &json!([
+            {"op": "add", "path": "/status/abort", "value": false},
+            {"op": "add", "path": "/status/blueGreen/prePromotionAnalysisRunStatus", "value": null},
+            {"op": "add", "path": "/status/blueGreen/postPromotionAnalysisRunStatus", "value": null},
+        ]),
+    );
+}
+
+#[test]
 fn cluster_trap_7_status_goes_to_status_and_spec_to_the_object() {
     let status = [
         RolloutAction::Continue,
         RolloutAction::Skip { to: 4 },
         RolloutAction::Abort,
-        RolloutAction::Retry,
+        RolloutAction::Retry { anew: false },
+        RolloutAction::Retry { anew: true },
+        RolloutAction::Switch { early: false },
+        RolloutAction::Switch { early: true },
     ];
     for action in status {
         let Draft::Ready(patch) = draft(&order(TargetKind::Rollout, action), true) else {
@@ -150,7 +186,22 @@ fn without_a_status_part_the_object_is_merged_into() {
             RolloutAction::Abort,
             json!({"abort": true, "promoteFull": false}),
         ),
-        (RolloutAction::Retry, json!({"abort": false})),
+        (
+            RolloutAction::Retry { anew: false },
+            json!({"abort": false}),
+        ),
+        (
+            RolloutAction::Retry { anew: true },
+            json!({"abort": false, "blueGreen": {
+                "prePromotionAnalysisRunStatus": null, "postPromotionAnalysisRunStatus": null,
+            }}),
+        ),
+        (
+            RolloutAction::Switch { early: true },
+            json!({"pauseConditions": [
+                {"reason": "BlueGreenPause", "startTime": "1970-01-01T00:00:00Z"},
+            ]}),
+        ),
         (RolloutAction::PromoteFull, json!({"promoteFull": true})),
         (RolloutAction::Continue, json!({"pauseConditions": null})),
         (
@@ -225,7 +276,7 @@ fn a_deployment_is_held_and_knows_no_canary() {
         RolloutAction::Skip { to: 1 },
         RolloutAction::PromoteFull,
         RolloutAction::Abort,
-        RolloutAction::Retry,
+        RolloutAction::Retry { anew: false },
     ] {
         assert_eq!(
             draft(&order(TargetKind::Deployment, action), true),

@@ -4,6 +4,7 @@
 //! person, a successful one lets its step pass. A run somebody terminates is
 //! successful unless it has measured something bad, so it lets its step pass.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -18,30 +19,74 @@ use crate::sim::kubernetes::store::Write;
 use crate::sim::kubernetes::value::{Fields, annotation, label, members};
 use crate::sim::kubernetes::world::{World, owner_reference};
 
-const TYPE: &str = "rollout-type";
+pub(super) const TYPE: &str = "rollout-type";
 const STEP_INDEX: &str = "step-index";
+
+/// What a current run is to its rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Slot {
+    Step,
+    Background,
+    /// Before a blue/green switch.
+    Before,
+    /// After it.
+    After,
+}
+
+impl Slot {
+    const ALL: [Self; 4] = [Self::Step, Self::Background, Self::Before, Self::After];
+
+    /// Where the status speaks of it.
+    fn pointer(self) -> &'static str {
+        match self {
+            Self::Step => "/canary/currentStepAnalysisRunStatus",
+            Self::Background => "/canary/currentBackgroundAnalysisRunStatus",
+            Self::Before => "/blueGreen/prePromotionAnalysisRunStatus",
+            Self::After => "/blueGreen/postPromotionAnalysisRunStatus",
+        }
+    }
+
+    /// Its name in events.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Step => "Step",
+            Self::Background => "Background",
+            Self::Before => "PrePromotion",
+            Self::After => "PostPromotion",
+        }
+    }
+}
 
 /// The runs of a rollout, by what they are to it now.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    pub(super) step: Option<Arc<Value>>,
-    pub(super) background: Option<Arc<Value>>,
+    current: BTreeMap<Slot, Arc<Value>>,
     pub(super) others: Vec<Arc<Value>>,
+}
+
+impl Runs {
+    pub(super) fn get(&self, slot: Slot) -> Option<&Arc<Value>> {
+        self.current.get(&slot)
+    }
+
+    pub(super) fn put(&mut self, slot: Slot, run: Arc<Value>) {
+        self.current.insert(slot, run);
+    }
+
+    pub(super) fn take(&mut self, slot: Slot) -> Option<Arc<Value>> {
+        self.current.remove(&slot)
+    }
 }
 
 /// Sorts a rollout's runs by the names in its status.
 pub(super) fn of(world: &World<'_>, rollout: &Value, status: &Value) -> Runs {
     let mut runs = Runs::default();
-    let step = status.text("/canary/currentStepAnalysisRunStatus/name");
-    let background = status.text("/canary/currentBackgroundAnalysisRunStatus/name");
     for run in world.owned("AnalysisRun", rollout) {
         let name = run.text("/metadata/name");
-        if name == step {
-            runs.step = Some(run);
-        } else if name == background {
-            runs.background = Some(run);
-        } else {
-            runs.others.push(run);
+        let is_it = |slot: &Slot| status.at(slot.pointer()).text("/name") == name;
+        match Slot::ALL.into_iter().find(is_it) {
+            Some(slot) => runs.put(slot, run),
+            None => runs.others.push(run),
         }
     }
     runs
@@ -62,15 +107,19 @@ impl Pass<'_, '_> {
             || self.was.flag("/promoteFull")
             || self.was.text("/stableRS").is_empty()
             || self.is_rollback_within_window()
-            || self.new_set().is_some_and(|set| set.deadline.is_some());
+            || self.was_retiring;
         if pointless {
             let all: Vec<_> = self.all_runs();
             self.stop(&all)?;
             self.note_runs();
             return Ok(());
         }
-        self.judge_step()?;
-        self.judge_background()?;
+        if self.rollout.has("/spec/strategy/blueGreen") {
+            self.judge_switch()?;
+        } else {
+            self.judge_step()?;
+            self.judge_background()?;
+        }
         let others = self.runs.others.clone();
         self.stop(&others)?;
         self.trim_runs();
@@ -80,22 +129,13 @@ impl Pass<'_, '_> {
     }
 
     fn all_runs(&self) -> Vec<Arc<Value>> {
-        let current = [&self.runs.step, &self.runs.background]
-            .into_iter()
-            .flatten();
+        let current = self.runs.current.values();
         current.chain(&self.runs.others).cloned().collect()
     }
 
     /// Writes the current runs into the new status.
     fn note_runs(&mut self) {
-        for (field, run) in [
-            ("currentStepAnalysisRunStatus", self.runs.step.clone()),
-            (
-                "currentBackgroundAnalysisRunStatus",
-                self.runs.background.clone(),
-            ),
-        ] {
-            let Some(run) = run else { continue };
+        for (slot, run) in self.runs.current.clone() {
             let mut entry = json!({
                 "name": run.at("/metadata/name"),
                 "status": run.text("/status/phase"),
@@ -104,7 +144,7 @@ impl Pass<'_, '_> {
             if !message.is_empty() {
                 entry.put("/message", json!(message));
             }
-            self.next.put(&format!("/canary/{field}"), entry);
+            self.next.put(slot.pointer(), entry);
         }
     }
 
@@ -119,22 +159,21 @@ impl Pass<'_, '_> {
             .cloned();
         let of_this_step = self
             .runs
-            .step
-            .as_ref()
+            .get(Slot::Step)
             .is_none_or(|run| label(run, STEP_INDEX) == index.to_string());
         let Some(analysis) = analysis.filter(|_| of_this_step) else {
-            if let Some(run) = self.runs.step.take() {
+            if let Some(run) = self.runs.take(Slot::Step) {
                 self.stop(&[run])?;
             }
             return Ok(());
         };
-        if self.needs_new_run(self.runs.step.as_ref()) {
+        if self.needs_new_run(self.runs.get(Slot::Step)) {
             let labels = json!({(TYPE): "Step", (STEP_INDEX): index.to_string()});
             let run = self.start_run(&analysis, &format!("-{index}"), labels)?;
-            self.runs.step = Some(run);
+            self.runs.put(Slot::Step, run);
             return Ok(());
         }
-        let run = self.runs.step.clone();
+        let run = self.runs.get(Slot::Step).cloned();
         self.heed(run.as_deref(), "Step-based analysis phase error/failed");
         Ok(())
     }
@@ -142,7 +181,7 @@ impl Pass<'_, '_> {
     fn judge_background(&mut self) -> Result<(), Problem> {
         let analysis = self.rollout.at("/spec/strategy/canary/analysis").clone();
         if analysis.items("/templates").is_empty() {
-            if let Some(run) = self.runs.background.take() {
+            if let Some(run) = self.runs.take(Slot::Background) {
                 self.stop(&[run])?;
             }
             return Ok(());
@@ -150,7 +189,7 @@ impl Pass<'_, '_> {
         let first = analysis.count("/startingStep");
         let too_early = self.step_index().is_some_and(|index| index < first);
         if self.is_fully_promoted() || self.was.text("/currentPodHash").is_empty() || too_early {
-            if let Some(run) = self.runs.background.take() {
+            if let Some(run) = self.runs.take(Slot::Background) {
                 self.stop(&[run])?;
             }
             return Ok(());
@@ -158,17 +197,17 @@ impl Pass<'_, '_> {
         if self.has_pause(INCONCLUSIVE) {
             return Ok(());
         }
-        if self.needs_new_run(self.runs.background.as_ref()) {
+        if self.needs_new_run(self.runs.get(Slot::Background)) {
             let run = self.start_run(&analysis, "", json!({(TYPE): "Background"}))?;
-            self.runs.background = Some(run);
+            self.runs.put(Slot::Background, run);
             return Ok(());
         }
-        let run = self.runs.background.clone();
+        let run = self.runs.get(Slot::Background).cloned();
         self.heed(run.as_deref(), "Background analysis phase error/failed");
         Ok(())
     }
 
-    fn needs_new_run(&self, run: Option<&Arc<Value>>) -> bool {
+    pub(super) fn needs_new_run(&self, run: Option<&Arc<Value>>) -> bool {
         let Some(run) = run else { return true };
         let continued = self.was.flag("/controllerPause")
             && !self.has_pause(STEP)
@@ -180,7 +219,7 @@ impl Pass<'_, '_> {
         self.was.has("/abortedAt")
     }
 
-    fn heed(&mut self, run: Option<&Value>, blame: &str) {
+    pub(super) fn heed(&mut self, run: Option<&Value>, blame: &str) {
         let Some(run) = run else { return };
         match run.text("/status/phase") {
             "Inconclusive" => self.pause.add.push(INCONCLUSIVE),
@@ -194,7 +233,7 @@ impl Pass<'_, '_> {
     }
 
     /// Terminates runs that have not ended.
-    fn stop(&mut self, runs: &[Arc<Value>]) -> Result<(), Problem> {
+    pub(super) fn stop(&mut self, runs: &[Arc<Value>]) -> Result<(), Problem> {
         for run in runs
             .iter()
             .filter(|run| !is_completed(run) && !run.flag("/spec/terminate"))
@@ -236,16 +275,8 @@ impl Pass<'_, '_> {
     }
 
     fn report_changes(&self) {
-        for (field, kind, run) in [
-            ("currentStepAnalysisRunStatus", "Step", &self.runs.step),
-            (
-                "currentBackgroundAnalysisRunStatus",
-                "Background",
-                &self.runs.background,
-            ),
-        ] {
-            let Some(run) = run else { continue };
-            let before = self.was.at(&format!("/canary/{field}"));
+        for (slot, run) in &self.runs.current {
+            let (kind, before) = (slot.word(), self.was.at(slot.pointer()));
             let (name, phase) = (run.text("/metadata/name"), run.text("/status/phase"));
             let same = before.text("/name") == name && before.text("/status") == phase;
             if phase.is_empty() || same {
@@ -267,7 +298,7 @@ impl Pass<'_, '_> {
         }
     }
 
-    fn start_run(
+    pub(super) fn start_run(
         &mut self,
         analysis: &Value,
         infix: &str,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::sim::kubernetes::problem::Problem;
+use crate::sim::kubernetes::rollout::analyses::Slot;
 use crate::sim::kubernetes::rollout::{NORMAL, Pass};
 use crate::sim::kubernetes::value::Fields;
 
@@ -168,7 +169,7 @@ impl Pass<'_, '_> {
             return self.is_at_desired_sizes();
         }
         if step.get("analysis").is_some() {
-            let run = self.runs.step.as_ref();
+            let run = self.runs.get(Slot::Step);
             return run.is_some_and(|run| run.text("/status/phase") == "Successful");
         }
         if step.get("experiment").is_some() {

@@ -1,4 +1,4 @@
-//! The Rollout controller: canary and, in little, blue/green.
+//! The Rollout controller: canary and blue/green.
 //!
 //! One reconciliation is a [`Pass`]. It reads the rollout as the controller's
 //! cache knows it, does at most a step or two to replica sets, analyses and
@@ -66,6 +66,9 @@ struct Pass<'a, 'w> {
     sets: Vec<Set>,
     /// The hash of the template, and so of the set that is to run.
     hash: String,
+    /// Whether the set that is to run was to be scaled down when this pass
+    /// began. The controller goes on from that picture for the whole pass.
+    was_retiring: bool,
     runs: Runs,
     experiments: Experiments,
     pause: Pause,
@@ -93,6 +96,7 @@ pub(crate) fn reconcile(world: &mut World<'_>, seen: &Arc<Value>) -> Again {
     pass.hash = template_hash(&pass.template);
     pass.sets = sets::of(pass.world, &pass.rollout);
     pass.find_or_make_new_set()?;
+    pass.was_retiring = pass.new_set().is_some_and(|set| set.deadline.is_some());
     pass.runs = analyses::of(pass.world, &pass.rollout, &pass.was);
     pass.experiments = experiments::of(pass.world, &pass.rollout, &pass.was);
     if pass.is_fully_promoted() && pass.was.flag("/abort") {
@@ -119,6 +123,7 @@ impl<'a, 'w> Pass<'a, 'w> {
             was,
             sets: Vec::new(),
             hash: String::new(),
+            was_retiring: false,
             runs: Runs::default(),
             experiments: Experiments::default(),
             pause: Pause::default(),
@@ -316,7 +321,10 @@ impl<'a, 'w> Pass<'a, 'w> {
             "/selector",
             json!(selector_text(self.rollout.at("/spec/selector"))),
         );
-        let going_on = self.was.flag("/promoteFull") && self.hash != self.was.text("/stableRS");
+        // Going back to the stable set moves no users until it is promoted.
+        let to_stable = self.hash == self.was.text("/stableRS")
+            && !self.rollout.has("/spec/strategy/blueGreen");
+        let going_on = self.was.flag("/promoteFull") && !to_stable;
         self.next.put("/promoteFull", json!(going_on));
         if !self.next.has("/canary") {
             self.next.put("/canary", json!({}));

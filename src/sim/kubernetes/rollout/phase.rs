@@ -45,7 +45,14 @@ pub(super) fn of(rollout: &Value, status: &Value) -> (&'static str, String) {
             return because("active service cutover pending");
         }
         if !promoted {
-            return because("waiting for post-promotion verification to complete");
+            let run = status.text("/blueGreen/postPromotionAnalysisRunStatus/status");
+            let ended = matches!(run, "Successful" | "Failed" | "Error" | "Inconclusive");
+            let judged = rollout.has("/spec/strategy/blueGreen/postPromotionAnalysis");
+            return because(if judged && !ended {
+                "waiting for analysis to complete"
+            } else {
+                "waiting for post-promotion verification to complete"
+            });
         }
     } else {
         let routed = rollout.has("/spec/strategy/canary/trafficRouting");

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::sim::kubernetes::managed::stamp;
 use crate::sim::kubernetes::problem::Problem;
+use crate::sim::kubernetes::resource::Resource;
 use crate::sim::kubernetes::rollout::sets::{DEADLINE, DESIRED, Set};
 use crate::sim::kubernetes::rollout::weights::{Basic, basic, portion, routed};
 use crate::sim::kubernetes::rollout::{NORMAL, Pass};
@@ -177,6 +178,12 @@ impl Pass<'_, '_> {
             return Ok(false);
         };
         let Some(delay) = self.abort_delay() else {
+            if self.was_retiring && new.replicas != count {
+                // The set has just lost its deadline: the controller writes to
+                // it by the version before that, and starts over.
+                let resource = Resource::by_kind("ReplicaSet").expect("sets are in the table");
+                return Err(Problem::stale(resource, &new.key.name));
+            }
             return self.scale(&new, count);
         };
         match new.deadline {

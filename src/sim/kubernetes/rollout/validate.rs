@@ -101,11 +101,19 @@ impl Pass<'_, '_> {
                 ));
             }
         }
-        let background = self.rollout.at("/spec/strategy/canary/analysis");
-        self.missing_template(background).map(|name| {
-            format!(
-                "spec.strategy.canary.analysis.templates: Invalid value: \"{name}\": AnalysisTemplate '{name}' not found"
-            )
+        [
+            "canary/analysis",
+            "blueGreen/prePromotionAnalysis",
+            "blueGreen/postPromotionAnalysis",
+        ]
+        .into_iter()
+        .find_map(|place| {
+            let analysis = self.rollout.at(&format!("/spec/strategy/{place}"));
+            let name = self.missing_template(analysis)?;
+            Some(format!(
+                "spec.strategy.{}.templates: Invalid value: \"{name}\": AnalysisTemplate '{name}' not found",
+                place.replace('/', ".")
+            ))
         })
     }
 

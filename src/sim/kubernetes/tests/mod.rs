@@ -4,6 +4,7 @@
 //! next, so an hour passes in no time and nothing depends on the machine.
 
 mod analysis;
+mod bluegreen;
 mod canary;
 mod deployment;
 mod experiment;

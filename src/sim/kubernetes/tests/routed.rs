@@ -1,4 +1,4 @@
-//! Canaries behind a traffic router, and blue/green.
+//! Canaries behind a traffic router.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::{Lab, demo_with, locked};
 use crate::sim::kubernetes::managed::read_stamp;
 use crate::sim::kubernetes::value::Fields;
 
-fn service(name: &str) -> Value {
+pub(super) fn service(name: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -40,7 +40,7 @@ fn routed() -> Lab {
     lab
 }
 
-fn selected(lab: &Lab, name: &str) -> String {
+pub(super) fn selected(lab: &Lab, name: &str) -> String {
     let service = lab.cluster.get("Service", "default", name).unwrap();
     service
         .text("/spec/selector/rollouts-pod-template-hash")
@@ -155,70 +155,6 @@ fn a_service_that_is_missing_makes_the_spec_invalid_until_it_comes() {
     );
     lab.cluster.apply(service("late")).unwrap();
     lab.until_phase("Healthy");
-}
-
-/// The blue/green rollout of the captured plane.
-fn blue_green(auto: bool) -> Lab {
-    let lab = Lab::new();
-    for name in ["active", "preview"] {
-        lab.cluster.apply(service(name)).unwrap();
-    }
-    let mut rollout = demo_with(json!([]));
-    rollout.put("/spec/replicas", json!(2));
-    rollout.put(
-        "/spec/strategy",
-        json!({"blueGreen": {
-            "activeService": "active", "previewService": "preview", "autoPromotionEnabled": auto,
-        }}),
-    );
-    lab.cluster.apply(rollout).unwrap();
-    lab.until_phase("Healthy");
-    lab.seconds(2);
-    lab
-}
-
-#[test]
-fn blue_green_waits_before_the_switch_and_switches_when_continued() {
-    let lab = blue_green(false);
-    let old = lab.status().text("/stableRS").to_owned();
-    lab.set_image("v2");
-    let rollout = lab.until_phase("Paused");
-    lab.seconds(5);
-    assert_eq!(rollout.text("/status/message"), "BlueGreenPause");
-    let status = lab.status();
-    assert_eq!(status.text("/blueGreen/activeSelector"), old);
-    assert_eq!(
-        status.at("/blueGreen/previewSelector"),
-        status.at("/currentPodHash")
-    );
-    assert_eq!(status.count("/replicas"), 4);
-    assert!(status.text("/selector").ends_with(&old));
-    lab.patch_status(&json!({"pauseConditions": null}));
-    let rollout = lab.until_phase("Healthy");
-    assert_eq!(
-        selected(&lab, "active"),
-        rollout.text("/status/currentPodHash")
-    );
-    lab.seconds(35);
-    let sets = lab.sets();
-    let set = sets
-        .iter()
-        .find(|set| set.text("/metadata/name").ends_with(&old))
-        .unwrap();
-    assert_eq!(set.count("/spec/replicas"), 0);
-}
-
-#[test]
-fn blue_green_with_auto_promotion_does_not_wait() {
-    let lab = blue_green(true);
-    lab.set_image("v2");
-    lab.until(|rollout| rollout.text("/status/phase") != "Healthy");
-    let rollout = lab.until_phase("Healthy");
-    assert_eq!(
-        rollout.at("/status/stableRS"),
-        rollout.at("/status/currentPodHash")
-    );
-    assert!(lab.events("RolloutPaused").is_empty());
 }
 
 #[test]

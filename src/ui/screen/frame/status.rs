@@ -2,7 +2,7 @@
 //! warning that matters.
 
 use crate::{
-    domain::{Timestamp, id::BackendId, observation::ActionOutcome},
+    domain::{Timestamp, action::ActionKind, id::BackendId, observation::ActionOutcome},
     engine::{
         clear::{Mode, Refusal},
         world::{Liveness, PlanRecord, StepState},
@@ -92,6 +92,18 @@ fn under_way(scene: &Scene<'_>) -> Option<Line> {
     Some(progress(latest, scene.now))
 }
 
+/// What a step that was not sent yet waits for: an alias that follows a switch
+/// until that is for good, anything else until the object is left alone.
+fn waits_for(plan: &PlanRecord, at: usize) -> &'static str {
+    let kind = |index: usize| plan.steps.get(index).map(|step| step.order.kind());
+    let switched = (0..at).any(|index| kind(index) == Some(ActionKind::Switch));
+    if switched && kind(at) == Some(ActionKind::SetAlias) {
+        "waits until what users are on is stable"
+    } else {
+        "waits for the object to be quiet"
+    }
+}
+
 /// How far a plan has come: sent, accepted, seen.
 pub fn progress(plan: &PlanRecord, now: Timestamp) -> Line {
     let name = format!(" {} {}", plan.start.verb, plan.start.service);
@@ -115,7 +127,7 @@ pub fn progress(plan: &PlanRecord, now: Timestamp) -> Line {
     let step = at.and_then(|at| plan.steps.get(at));
     let said = match step.map(|step| (&step.state, step.nudged_at)) {
         None => "every effect was seen".to_owned(),
-        Some((StepState::Waiting, _)) => "waits for the object to be quiet".to_owned(),
+        Some((StepState::Waiting, _)) => waits_for(plan, at.unwrap_or_default()).to_owned(),
         Some((StepState::Sending { at }, _)) => format!("going out for {}", text::ago(*at, now)),
         Some((
             StepState::Answered {

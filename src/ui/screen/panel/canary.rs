@@ -4,12 +4,12 @@ use crate::{
     domain::{
         id::ReleaseId,
         quantity::Weight,
-        rollout::{Revision, Role as RevisionRole, Rollout},
+        rollout::{Cutover, Revision, Role as RevisionRole, Rollout},
     },
     engine::lane::Place,
     ui::{
         line::Line,
-        screen::Scene,
+        screen::{Scene, panel::blue_green},
         sign::Sign,
         text,
         theme::Role,
@@ -58,6 +58,13 @@ pub fn weight(scene: &Scene<'_>) -> Line {
         return live.map_or_else(Line::new, |live| Line::dim(format!("now {live}")));
     }
     match scene.rollout() {
+        Some(rollout) if rollout.cutover().is_some() => {
+            let word = match rollout.cutover() {
+                Some(Cutover::Switched) => "switched",
+                Some(Cutover::Preview) | None => "preview",
+            };
+            Line::new().with(Role::Canary, word)
+        }
         Some(rollout) if rollout.has_canary() && !rollout.is_fully_promoted() => {
             Line::new().with(Role::Canary, rollout.weight_actual.to_string())
         }
@@ -80,16 +87,22 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
     if !own {
         lines.push(there_now(scene, rollout));
     }
-    if rollout.has_canary() && (own || !rollout.is_fully_promoted()) {
+    let shown = own || !rollout.is_fully_promoted();
+    if let Some(facts) = rollout.blue_green.as_ref().filter(|_| shown) {
+        lines.extend(blue_green::lines(rollout, facts, width, scene.now));
+    } else if rollout.has_canary() && shown {
         lines.push(traffic(rollout, width));
     }
     if !rollout.steps.is_empty() && !rollout.is_fully_promoted() {
         let stations = steps::stations(rollout, scene.now);
         lines.push(Line::dim("steps    ").join(steps::line(&stations, width.saturating_sub(9))));
     }
-    lines.push(standing(rollout));
+    let left = steps::left(rollout, scene.now).filter(|_| rollout.cutover().is_some());
+    let left = left.map_or_else(Line::new, |left| Line::dim(format!(", {left}")));
+    lines.push(standing(rollout).join(left));
     lines.extend(back(scene).map(|back| Line::dim("back     ").join(back)));
-    if !narrow || rollout.pods.ready < rollout.pods.desired {
+    let said_of_each = rollout.blue_green.is_some() && shown;
+    if !said_of_each && (!narrow || rollout.pods.ready < rollout.pods.desired) {
         lines.push(pods(rollout, narrow));
     }
     let said_already = narrow && rollout.held;
@@ -122,7 +135,7 @@ pub fn back(scene: &Scene<'_>) -> Option<Line> {
 }
 
 /// Below this many cells names and sums are left out.
-const NARROW: usize = 50;
+pub const NARROW: usize = 50;
 
 /// Canary against stable in one bar; what is live, when all are on it.
 pub fn traffic(rollout: &Rollout, width: usize) -> Line {

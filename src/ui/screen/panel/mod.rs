@@ -1,6 +1,7 @@
 //! Regions that several screens are put together from. Each says its lines
 //! first; only charts draw by themselves.
 
+pub mod blue_green;
 pub mod canary;
 pub mod charts;
 pub mod findings;
