@@ -63,5 +63,6 @@ fn same(told: &Lane, lane: &Lane) -> bool {
     told.place == lane.place
         && told.candidate == lane.candidate
         && told.live == lane.live
+        && told.back_aborted == lane.back_aborted
         && (told.waits_for == lane.waits_for || (timer(&told.waits_for) && timer(&lane.waits_for)))
 }

@@ -136,13 +136,15 @@ impl Follow {
             });
         }
         match row.place {
-            Place::Live if row.candidate.is_none() => Some(Exit::Ok),
+            Place::Live if row.candidate.is_none() && row.back_aborted.is_none() => Some(Exit::Ok),
             Place::RunFailed | Place::Rejected { .. } | Place::Aborted => Some(Exit::NoGo),
             Place::Live
             | Place::Pipeline { .. }
             | Place::Built
             | Place::Approval { .. }
             | Place::Canary { .. }
+            | Place::RollingBack { .. }
+            | Place::Aborting { .. }
             | Place::Degraded
             | Place::Unknown { .. } => None,
         }

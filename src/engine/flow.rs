@@ -234,6 +234,22 @@ fn rollout(world: &World, lane: &Lane) -> Vec<FlowStage> {
             }
             (stage("rollout", FlowState::Done, share), FlowState::Done)
         }
+        Place::RollingBack { to, done, .. } => {
+            users = Clean::from(format!("{done} on {to}"));
+            let state = FlowState::RolledBack;
+            (
+                stage("rollout", state, format!("back to {to}")),
+                FlowState::Failed,
+            )
+        }
+        Place::Aborting { weight, .. } => (
+            stage(
+                "rollout",
+                FlowState::RolledBack,
+                format!("going back, {weight}"),
+            ),
+            FlowState::NotYet,
+        ),
         Place::Canary {
             weight,
             held,

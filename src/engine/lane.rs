@@ -14,6 +14,7 @@ use crate::{
         text::Clean,
     },
     engine::{
+        back,
         correlate::release_of_revision,
         release::Release,
         standing::unseen,
@@ -38,6 +39,9 @@ pub struct Lane {
     pub candidate: Option<ReleaseId>,
     /// The release users were taken back from to the live one.
     pub rolled_back: Option<ReleaseId>,
+    /// What people call the release a roll back from the live one was to lead
+    /// to, before it was aborted.
+    pub back_aborted: Option<Clean>,
     /// Where the shown release stands.
     pub place: Place,
     /// Who or what it waits for.
@@ -50,6 +54,12 @@ impl Lane {
     /// The release a person means when pointing at this row.
     pub fn release(&self) -> Option<&ReleaseId> {
         self.candidate.as_ref().or(self.live.as_ref())
+    }
+
+    /// Whether the shown release is stable and another revision is wanted.
+    pub fn leaves_stable(&self) -> bool {
+        matches!(self.place, Place::RollingBack { .. })
+            || (self.place == Place::Live && self.back_aborted.is_some())
     }
 }
 
@@ -95,6 +105,22 @@ pub enum Place {
     },
     /// Everything is on it.
     Live,
+    /// Users are being taken from it to an earlier one.
+    RollingBack {
+        /// What people call the earlier one.
+        to: Clean,
+        /// Share of traffic that is on the earlier one by now.
+        done: Weight,
+        /// Held by a person on the way.
+        held: bool,
+    },
+    /// It was tried and is being taken back; it still has a share.
+    Aborting {
+        /// Share of traffic it has.
+        weight: Weight,
+        /// Held by a person: no pods move.
+        held: bool,
+    },
     /// It was tried and taken back; users are on the stable revision.
     Aborted,
     /// The controller is in trouble with it.
@@ -110,7 +136,12 @@ impl Place {
     /// Whether the shown release is in the environment, and has a share there.
     pub fn is_in_environment(&self) -> bool {
         match self {
-            Self::Canary { .. } | Self::Live | Self::Aborted | Self::Degraded => true,
+            Self::Canary { .. }
+            | Self::Live
+            | Self::RollingBack { .. }
+            | Self::Aborting { .. }
+            | Self::Aborted
+            | Self::Degraded => true,
             Self::Pipeline { .. }
             | Self::RunFailed
             | Self::Rejected { .. }
@@ -118,6 +149,12 @@ impl Place {
             | Self::Approval { .. }
             | Self::Unknown { .. } => false,
         }
+    }
+
+    /// Whether the shown release is the stable one, and what users feel is to be
+    /// read there.
+    pub fn is_of_stable(&self) -> bool {
+        matches!(self, Self::Live | Self::RollingBack { .. })
     }
 
     /// The stage in one or two words.
@@ -141,6 +178,8 @@ impl Place {
             } => format!("canary {step}/{steps}"),
             Self::Canary { step: None, .. } => "rollout".to_owned(),
             Self::Live => "live".to_owned(),
+            Self::RollingBack { .. } => "rolling back".to_owned(),
+            Self::Aborting { .. } => "going back".to_owned(),
             Self::Aborted => "rolled back".to_owned(),
             Self::Degraded => "degraded".to_owned(),
             Self::Unknown { .. } => "unknown".to_owned(),
@@ -193,7 +232,9 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec, now: Timestamp) -
     };
     let live = of(rollout.and_then(|rollout| rollout.stable_hash.as_ref()));
     let wanted = of(rollout.and_then(|rollout| rollout.current_hash.as_ref()));
-    let under_way = rollout.is_some_and(|rollout| !rollout.is_fully_promoted());
+    let back = rollout.and_then(|rollout| back::under_way(world, service, spec, rollout));
+    // On the way back the row is about what users are taken from.
+    let under_way = rollout.is_some_and(is_under_way) && back.is_none();
     let rolling = wanted.clone().filter(|_| under_way);
     let taken_back = rollout.is_some_and(|rollout| rollout.aborted.is_some());
     let left = of(rollout
@@ -214,6 +255,7 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec, now: Timestamp) -
         // What is rolling out is what people must watch; only once it was
         // taken back does the next one matter more.
         (Some(rolling), Some(_)) if !taken_back => Some(Arc::clone(rolling)),
+        (None, _) if back.is_some_and(|back| !back.aborted) => None,
         (_, coming) => coming,
     };
     let in_rollout = candidate.as_ref().map(|release| &release.id)
@@ -229,7 +271,15 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec, now: Timestamp) -
                 place => place,
             }
         }
-        (_, Some(rollout)) => in_environment(rollout, under_way),
+        (_, Some(rollout)) => match back {
+            Some(back) if !back.aborted => Place::RollingBack {
+                to: back::name_of(world, service, rollout, back.to),
+                done: back.done,
+                held: rollout.held,
+            },
+            Some(_) => Place::Live,
+            None => in_environment(rollout, under_way),
+        },
         (_, None) => nowhere(),
     };
     let since = since(
@@ -238,6 +288,17 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec, now: Timestamp) -
         rollout.map(|known| &*known.value),
         &place,
     );
+    let back_aborted = rollout
+        .zip(back.filter(|back| back.aborted))
+        .map(|(rollout, back)| back::name_of(world, service, rollout, back.to));
+    let waits_for = match (&place, &back_aborted) {
+        // Half done: the spec wants one release, and users are on another.
+        (Place::Live, Some(to)) => WaitsFor::Person {
+            what: Clean::from(format!("roll back to {to}, or change the spec")),
+            you: None,
+        },
+        _ => waits_for(world, candidate.as_deref(), &place),
+    };
     Lane {
         service: service.name.clone(),
         environment: spec.environment.clone(),
@@ -248,11 +309,12 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec, now: Timestamp) -
             .is_some_and(|environment| environment.critical),
         target: spec.target.clone(),
         live: live.map(|release| release.id.clone()),
-        waits_for: waits_for(world, candidate.as_deref(), &place),
+        waits_for,
         candidate: candidate.map(|release| release.id.clone()),
         rolled_back: left
-            .filter(|_| !under_way)
+            .filter(|_| !under_way && back.is_none())
             .map(|release| release.id.clone()),
+        back_aborted,
         place,
         since,
     }
@@ -288,9 +350,22 @@ fn coming(
         .cloned()
 }
 
+/// Whether something is on its way. Until the controller has seen a new spec,
+/// its status still tells where users are: all on what they were on.
+fn is_under_way(rollout: &Known<Rollout>) -> bool {
+    let unseen = !rollout.observed && rollout.current_hash == rollout.stable_hash;
+    !rollout.is_fully_promoted() && !unseen
+}
+
 fn in_environment(rollout: &Rollout, under_way: bool) -> Place {
     if rollout.aborted.is_some() && under_way {
-        return Place::Aborted;
+        return match rollout.weight_actual {
+            weight if weight.get() == 0 => Place::Aborted,
+            weight => Place::Aborting {
+                weight,
+                held: rollout.held,
+            },
+        };
     }
     match (&rollout.phase, under_way) {
         (RolloutPhase::Degraded, _) => Place::Degraded,
@@ -485,6 +560,18 @@ fn waits_for(world: &World, candidate: Option<&Release>, place: &Place) -> Waits
         Place::Canary { .. } => WaitsFor::Machine {
             what: "rollout".into(),
         },
+        Place::RollingBack { held: true, .. } => {
+            person("go on with the roll back, which is held".to_owned(), None)
+        }
+        Place::Aborting { held: true, .. } => {
+            person("end the hold, so that users can go back".to_owned(), None)
+        }
+        Place::RollingBack { .. } => WaitsFor::Machine {
+            what: "roll back".into(),
+        },
+        Place::Aborting { .. } => WaitsFor::Machine {
+            what: "abort".into(),
+        },
         Place::Pipeline { stage } => WaitsFor::Machine {
             what: stage.clone(),
         },
@@ -510,7 +597,14 @@ fn since(
         } => pause.since,
         Place::Live => rollout.and_then(|rollout| rollout.completed_at.or(rollout.changed_at)),
         Place::Canary { .. } | Place::Degraded => rollout.and_then(|rollout| rollout.changed_at),
-        Place::Aborted => {
+        // Its status changes with every pod that moves.
+        Place::RollingBack { .. } => {
+            let target = rollout.map(|rollout| &rollout.id);
+            let wanted = target.and_then(|target| world.wanted_since.get(target));
+            let since = wanted.map(|(_, at)| *at);
+            since.or(rollout.and_then(|rollout| rollout.changed_at))
+        }
+        Place::Aborting { .. } | Place::Aborted => {
             rollout.and_then(|rollout| rollout.aborted.flatten().or(rollout.changed_at))
         }
         Place::Pipeline { .. }

@@ -4,6 +4,7 @@
 //! only input is [`crate::domain::observation::Observation`], so the same
 //! session played twice decides the same twice.
 
+pub mod back;
 pub mod clear;
 pub mod concern;
 pub mod correlate;

@@ -23,6 +23,7 @@ use crate::{
         text::Clean,
     },
     engine::{
+        back::{self, Back},
         clear::Refusal,
         correlate::release_of_revision,
         lane,
@@ -124,6 +125,11 @@ impl<'a> Scene<'a> {
                 self.place.target, self.place.target.backend
             )))
         })
+    }
+
+    /// The way back the rollout is on, if it is on one.
+    fn back<'r>(&self, rollout: &'r Rollout) -> Option<Back<'r>> {
+        back::under_way(self.world, self.service, self.place, rollout)
     }
 
     /// The rollout, if it has something to step through.

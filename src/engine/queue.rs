@@ -98,6 +98,8 @@ pub fn waits_for(world: &World, lane: &Lane) -> WaitsFor {
         // What the row itself asks, or the timer that answers it.
         (WaitsFor::Person { .. }, Urgency::Asked | Urgency::Held | Urgency::Unproven)
         | (WaitsFor::Timer { .. }, Urgency::Asked) => own.clone(),
+        // It hurts, and there is nothing left to press.
+        (WaitsFor::Machine { .. }, _) if item.verbs.is_empty() => own.clone(),
         _ => WaitsFor::Person {
             what: item.in_words(),
             you,
@@ -133,13 +135,11 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
             verbs,
         })
     };
+    let of_users = of_users(world, lane, &label, reason.clone(), no_go);
+    if let Some((urgency, what, reason, verbs)) = of_users {
+        return make(urgency, what, reason, verbs);
+    }
     match &lane.place {
-        Place::Live if no_go => make(
-            Urgency::Hurting,
-            "LIVE",
-            reason.unwrap_or_default(),
-            vec![Verb::RollBack],
-        ),
         Place::Live => {
             let (reason, verbs) = half_done(world, lane)?;
             make(Urgency::Asked, "ALIAS", reason, verbs)
@@ -195,10 +195,72 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
         ),
         Place::Pipeline { .. }
         | Place::Built
+        | Place::RollingBack { .. }
+        | Place::Aborting { .. }
         | Place::Aborted
         | Place::Rejected { .. }
         | Place::Unknown { .. } => None,
     }
+}
+
+/// What is to be said of the release users are on or are being taken from: how
+/// urgent, in which word, why, and what helps.
+fn of_users(
+    world: &World,
+    lane: &Lane,
+    label: &Clean,
+    reason: Option<Clean>,
+    no_go: bool,
+) -> Option<(Urgency, &'static str, Clean, Vec<Verb>)> {
+    let on_hold = |held: bool| {
+        if held {
+            (", held", vec![Verb::RollBack, Verb::Continue])
+        } else {
+            ("", Vec::new())
+        }
+    };
+    let (urgency, what, text, verbs) = match (&lane.place, &lane.back_aborted) {
+        (Place::Live, Some(to)) if no_go => {
+            let reason = reason.unwrap_or_default();
+            let text = format!("{reason}; the roll back to {to} was aborted");
+            (Urgency::Hurting, "LIVE", text, vec![Verb::RollBack])
+        }
+        (Place::Live, None) if no_go => {
+            let text = reason.unwrap_or_default().to_string();
+            (Urgency::Hurting, "LIVE", text, vec![Verb::RollBack])
+        }
+        // Half done: the spec wants one release, and users are on another.
+        (Place::Live, Some(to)) => {
+            let text = format!("the roll back to {to} was aborted{}", because(reason));
+            (Urgency::Asked, "LIVE", text, vec![Verb::RollBack])
+        }
+        // Until users are off it, whatever there is left to press.
+        (Place::RollingBack { to, done, held }, _) => {
+            let rollout = world.rollouts.get(&lane.target);
+            let by_itself = rollout.is_some_and(|rollout| rollout.moves_at_once());
+            let (held, verbs) = match on_hold(*held) {
+                // Steps, pauses or a switch lie ahead, which a roll back ends.
+                (held, none) if none.is_empty() && !by_itself => (held, vec![Verb::RollBack]),
+                as_held => as_held,
+            };
+            let why = because(reason);
+            let text = format!("rolling back {label} → {to}, {done}{held}{why}");
+            (Urgency::Hurting, "LIVE", text, verbs)
+        }
+        (Place::Aborting { weight, held }, _) => {
+            let (held, verbs) = on_hold(*held);
+            let why = because(reason);
+            let text = format!("going back, {weight} still on {label}{held}{why}");
+            (Urgency::Hurting, "CANARY", text, verbs)
+        }
+        _ => return None,
+    };
+    Some((urgency, what, Clean::from(text), verbs))
+}
+
+/// The worst finding, as what follows a colon.
+fn because(reason: Option<Clean>) -> String {
+    reason.map_or_else(String::new, |why| format!(": {why}"))
 }
 
 /// What is left of a move where users are on one version and the champion alias
@@ -245,9 +307,10 @@ fn trial(place: &Place, no_go: bool, reason: Option<Clean>) -> Option<(Urgency, 
         return None;
     };
     if no_go && weight.get() > 0 {
-        let why = Clean::from(format!("at {weight}: {}", reason.unwrap_or_default()));
+        let stands = if *held { "held at" } else { "at" };
+        let why = Clean::from(format!("{stands} {weight}{}", because(reason)));
         let mut verbs = vec![Verb::RollBack, Verb::Abort];
-        if cutover.is_none() {
+        if cutover.is_none() && !held {
             verbs.push(Verb::Hold);
         }
         return Some((Urgency::Hurting, why, verbs));

@@ -383,9 +383,12 @@ fn remember_full(world: &mut World, rollout: &Rollout, hash: &Clean, at: Timesta
             if history.len() >= HELD {
                 history.remove(0);
             }
+            // What is found at the first look took over before it.
+            let changed = rollout.completed_at.or(rollout.changed_at);
+            let changed = changed.filter(|_| history.is_empty());
             history.push(HeldFull {
                 hash: hash.clone(),
-                from: at,
+                from: changed.map_or(at, |changed| changed.min(at)),
                 until: at,
             });
         }

@@ -12,6 +12,7 @@ use crate::{
         catalog::ServiceSpec,
         id::BackendId,
         observation::ActionOutcome,
+        quantity::Weight,
         verdict::{Decision, Finding},
     },
     engine::{
@@ -56,18 +57,37 @@ pub fn lane(world: &World, lane: &Lane, now: Timestamp) -> Value {
         "version": release.map(|release| release.label.as_str()),
         "parts": release.map(|release| parts(release)),
         "stage": lane.place.word(),
-        "weight": rollout.map(|rollout| rollout.weight_actual.get()),
-        "weight_wanted": rollout.map(|rollout| rollout.weight_wanted.get()),
+        "weight": rollout.map(|rollout| share(lane, rollout.weight_actual)),
+        "weight_wanted": rollout.map(|rollout| share(lane, rollout.weight_wanted)),
         "weight_by": rollout.map(|rollout| if rollout.weight_is_pod_ratio { "pods" } else { "requests" }),
-        "held": matches!(lane.place, Place::Canary { held: true, .. }),
+        "held": matches!(
+            lane.place,
+            Place::Canary { held: true, .. }
+                | Place::RollingBack { held: true, .. }
+                | Place::Aborting { held: true, .. }
+        ),
         "decision": decision.map(|decision| decision.word.text()),
         "reasons": decision.map(|decision| decision.reasons().map(words::finding).collect::<Vec<_>>()),
         "waits_for": waits_for(&queue::waits_for(world, lane)),
         "live": live.map(|live| live.label.as_str()),
+        "rolling_back_to": match &lane.place {
+            Place::RollingBack { to, .. } => Some(to.as_str()),
+            _ => None,
+        },
+        "back_aborted": lane.back_aborted.as_deref(),
         "rolled_back": back.map(|back| back.label.as_str()),
         "since": lane.since.map(stamp),
         "ages": ages(world, lane, now),
     })
+}
+
+/// The share of the shown release: users may be on their way from it.
+fn share(lane: &Lane, of_wanted: Weight) -> u8 {
+    if lane.leaves_stable() {
+        Weight::FULL.get().saturating_sub(of_wanted.get())
+    } else {
+        of_wanted.get()
+    }
 }
 
 /// What a release is made of, each part with the rule that tied it.

@@ -60,7 +60,11 @@ pub fn standing(world: &World, lane: &Lane) -> String {
     let other = |id: Option<&ReleaseId>| Some(world.release(id?)?.label.clone());
     let said = match &lane.place {
         Place::Aborted => other(lane.live.as_ref()).map(|live| format!("{live} live")),
-        Place::Live => other(lane.rolled_back.as_ref()).map(|back| format!("{back} rolled back")),
+        Place::Live => match &lane.back_aborted {
+            Some(to) => Some(format!("the roll back to {to} was aborted")),
+            None => other(lane.rolled_back.as_ref()).map(|back| format!("{back} rolled back")),
+        },
+        Place::Aborting { weight, .. } => Some(format!("{weight} still on {}", label(world, lane))),
         _ => None,
     };
     said.map_or_else(|| standing.clone(), |said| format!("{standing}, {said}"))
@@ -89,6 +93,11 @@ fn place(place: &Place) -> String {
             };
             format!("{} at {weight}{wanted}{held}", place.word())
         }
+        Place::RollingBack { to, done, held } => {
+            let held = if *held { ", held" } else { "" };
+            format!("{} to {to}, {done}{held}", place.word())
+        }
+        Place::Aborting { held: true, .. } => format!("{}, held", place.word()),
         Place::Approval { environment } => format!("approve {environment}"),
         Place::Unknown { why } => format!("unknown: {why}"),
         Place::Rejected { by, .. } => format!("rejected by {by}"),
@@ -96,6 +105,7 @@ fn place(place: &Place) -> String {
         | Place::RunFailed
         | Place::Built
         | Place::Live
+        | Place::Aborting { held: false, .. }
         | Place::Aborted
         | Place::Degraded => place.word(),
     }

@@ -477,7 +477,11 @@ pub(super) fn rollout_producer(view: &View<'_>) -> Result<Producer, Gathered> {
         | Place::Built
         | Place::Approval { .. } => Err(Gathered::NotAsked("asked once the rollout begins".into())),
         Place::Canary { .. } => Ok(Producer::AtWork),
-        Place::Live | Place::Aborted | Place::Degraded => Ok(Producer::Ended),
+        Place::Live
+        | Place::RollingBack { .. }
+        | Place::Aborting { .. }
+        | Place::Aborted
+        | Place::Degraded => Ok(Producer::Ended),
         Place::Unknown { .. } => Ok(Producer::None),
     }
 }

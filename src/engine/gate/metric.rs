@@ -140,7 +140,7 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
         return instead;
     }
     // Once a release is live there is no canary: users see the stable arm.
-    let arm = if view.lane.place == Place::Live && spec.stable.is_some() {
+    let arm = if view.lane.place.is_of_stable() && spec.stable.is_some() {
         Arm::Stable
     } else {
         Arm::Canary
@@ -223,7 +223,7 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
         samples,
         // Where something is served, more will be measured.
         producer: match view.lane.place {
-            Place::Live => Producer::AtWork,
+            Place::Live | Place::RollingBack { .. } => Producer::AtWork,
             _ => producer,
         },
         backend: spec.backend.clone(),

@@ -18,6 +18,7 @@ use crate::{
         catalog::{PlaceSpec, ServiceSpec},
         id::BackendId,
         policy::GateRule,
+        rollout::Rollout,
         text::Clean,
         verdict::{Baseline, Finding, Verdict},
     },
@@ -67,6 +68,18 @@ pub struct View<'a> {
     pub release: &'a Release,
     /// Now.
     pub now: Timestamp,
+}
+
+impl View<'_> {
+    /// Hash of the revision that carries the release asked about: the stable one
+    /// where users are being taken off it, else the wanted one.
+    pub(super) fn shown_hash<'a>(&self, rollout: &'a Rollout) -> Option<&'a Clean> {
+        if self.lane.place.is_of_stable() {
+            rollout.stable_hash.as_ref()
+        } else {
+            rollout.current_hash.as_ref()
+        }
+    }
 }
 
 /// What a kind says about evidence.

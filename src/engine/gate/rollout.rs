@@ -56,7 +56,7 @@ impl Gate for RolloutGate {
         };
         let value = match question {
             RolloutQuestion::Health => Value::Rollout(Box::new((*known.value).clone())),
-            RolloutQuestion::Analysis => match analyses(known) {
+            RolloutQuestion::Analysis => match analyses(known, view.shown_hash(known)) {
                 Analyses::Own(analyses) => Value::Analyses(analyses),
                 Analyses::NotAsked(why) => return Gathered::NotAsked(why),
                 Analyses::Ahead(why) => {
@@ -137,7 +137,7 @@ impl Gate for RolloutGate {
     }
 }
 
-/// What there is to say about analyses of the wanted revision.
+/// What there is to say about analyses of a revision.
 enum Analyses {
     /// These are its own.
     Own(Vec<Analysis>),
@@ -149,14 +149,15 @@ enum Analyses {
     None,
 }
 
-fn analyses(rollout: &Rollout) -> Analyses {
+fn analyses(rollout: &Rollout, hash: Option<&Clean>) -> Analyses {
+    let is_wanted = rollout.current_hash.as_ref() == hash;
     let own: Vec<Analysis> = rollout
         .analyses
         .iter()
-        .filter(|analysis| analysis.hash == rollout.current_hash)
+        .filter(|analysis| analysis.hash.as_ref() == hash)
         .cloned()
         .collect();
-    if let Some(to_come) = around_switch(rollout, &own) {
+    if let Some(to_come) = around_switch(rollout, &own).filter(|_| is_wanted) {
         return to_come;
     }
     if !own.is_empty() {
@@ -166,7 +167,7 @@ fn analyses(rollout: &Rollout) -> Analyses {
         .step
         .and_then(|step| usize::try_from(step).ok())
         .unwrap_or(0);
-    let passes_steps = !rollout.moves_at_once() && !rollout.is_fully_promoted();
+    let passes_steps = is_wanted && !rollout.moves_at_once() && !rollout.is_fully_promoted();
     let ahead = rollout
         .steps
         .iter()
@@ -178,7 +179,7 @@ fn analyses(rollout: &Rollout) -> Analyses {
     // Nothing will ever make that evidence, and users have been on it before:
     // what they feel now is asked by other gates.
     match rollout.left() {
-        Some(_) if !passes_steps => {
+        Some(_) if is_wanted && !passes_steps => {
             Analyses::NotAsked("users were taken back to it, which runs no analysis".into())
         }
         Some(_) | None => Analyses::None,

@@ -125,13 +125,24 @@ fn counting(
 fn since(arm: Arm, view: &View<'_>) -> Option<Timestamp> {
     let target = &view.place.target;
     let rollout = &view.world.rollouts.get(target)?.value;
-    let hash = rollout.current_hash.as_ref()?;
+    let hash = view.shown_hash(rollout)?;
     let own = rollout
         .revisions
         .iter()
         .find(|revision| revision.hash == *hash)?
         .created_at?;
-    if arm == Arm::Stable && view.lane.place == Place::Live {
+    if arm == Arm::Stable && view.lane.place.is_of_stable() {
+        if !rollout.is_fully_promoted() {
+            // What users are taken from: the status changes with every pod that
+            // goes, and what was measured before counts on.
+            let held = view.world.held_full.get(target);
+            let full = held
+                .into_iter()
+                .flatten()
+                .rev()
+                .find(|full| full.hash == *hash);
+            return full.map(|full| full.from.max(own)).or(Some(own));
+        }
         let since = completed(rollout).or(rollout.changed_at);
         return Some(since.map_or(own, |since| since.max(own)));
     }
@@ -162,7 +173,7 @@ pub(super) fn took_over(view: &View<'_>) -> Option<Timestamp> {
         let [.., _, last] = view.world.held_full.get(target)?.as_slice() else {
             return None;
         };
-        (rollout.current_hash.as_ref() == Some(&last.hash)).then_some(last.from)
+        (view.shown_hash(rollout) == Some(&last.hash)).then_some(last.from)
     };
     completed(rollout).or_else(seen)
 }

@@ -2,34 +2,49 @@
 //!
 //! While an update is under way, stable is what users go back to: an abort does
 //! it, is a change of status only, and no GitOps tool undoes it. Once the
-//! update is through, the earlier revision goes back into the spec.
+//! update is through, the earlier revision goes back into the spec. Where that
+//! was begun and not ended, it is gone on with.
+
+mod targets;
 
 use crate::{
     domain::{
         action::{Order, RolloutAction, Subject},
-        id::Version,
-        rollout::{Revision, Role, Rollout},
+        rollout::{Revision, Rollout},
         text::Clean,
     },
     engine::{
+        back::Back,
         clear::Refusal,
         plan::{Class, Plan, PlanStep},
         propose::{
-            Scene, blue_green, fact, previous_alias,
+            Scene, blue_green, fact,
             rollout::{abort_steps, standing},
             rollout_step, version_of, without_index,
         },
-        release::Release,
     },
 };
+
+use targets::{default_target, name_of_current, proof, release_of, remembered, targets, was_left};
+
+pub(super) use targets::name_of;
 
 pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let rollout = scene.rollout()?;
     let mut plan = scene.plan(Class::Brake, Subject::Rollout(rollout.id.clone()));
     plan.facts.extend(standing(rollout));
-    let targets = targets(scene, rollout);
+    let back = scene.back(rollout);
+    if let Some(left) = back.and_then(|back| release_of(scene, back.from)) {
+        // It is about what users are to get off.
+        plan.release = Some(left.id.clone());
+        plan.release_label = left.label.clone();
+    }
+    let targets = targets(scene, rollout, back);
+    // An abort left users on this one.
+    let there = back.filter(|back| back.aborted).map(|back| &back.from.hash);
     plan.alternatives = targets
         .iter()
+        .filter(|revision| there != Some(&revision.hash))
         .map(|revision| (revision.hash.clone(), name_of(scene, revision)))
         .collect();
     let chosen = match &scene.ask.to {
@@ -51,15 +66,18 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
             };
             *found
         }
-        None => default_target(scene, rollout, &targets)?,
+        None => default_target(scene, rollout, &targets, back)?,
     };
     let left = if was_left(rollout, chosen) {
         format!("; left for {} before", name_of_current(scene, rollout))
     } else {
         String::new()
     };
-    let traffic = traffic_steps(scene, rollout, chosen, &mut plan);
-    let alias = alias_steps(scene, chosen, &mut plan);
+    let traffic = match back {
+        Some(back) if back.to.hash == chosen.hash => go_on(scene, rollout, back, &mut plan)?,
+        Some(_) | None => traffic_steps(scene, rollout, chosen, &mut plan),
+    };
+    let alias = alias_steps(scene, chosen, back, &mut plan);
     plan.facts.push(fact(
         "to",
         Clean::from(format!(
@@ -73,6 +91,14 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     } else {
         traffic.into_iter().chain(alias).collect()
     };
+    let still = rollout.weight_actual;
+    if plan.steps.is_empty() && !rollout.is_fully_promoted() && 0 < still.get() {
+        return Err(Refusal::NothingToDo(Clean::from(format!(
+            "going back to {} already: {still} still on {}",
+            name_of(scene, chosen),
+            name_of_current(scene, rollout)
+        ))));
+    }
     if plan.steps.is_empty() {
         return Err(Refusal::AlreadySo(Clean::from(format!(
             "users are on {} already",
@@ -82,158 +108,53 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     Ok(plan)
 }
 
-/// Revisions one can go back to, the best first: while an update is under way
-/// the stable one; else the one that last held all traffic, as far as it was
-/// seen; else the champion before this one; else by number. The present one
-/// never.
-fn targets<'a>(scene: &Scene<'_>, rollout: &'a Rollout) -> Vec<&'a Revision> {
-    let under_way = !rollout.is_fully_promoted();
-    let held = scene
-        .world
-        .held_full
-        .get(&rollout.id)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let mut targets: Vec<&Revision> = rollout
-        .revisions
-        .iter()
-        .filter(|revision| {
-            if under_way && revision.role == Role::Stable {
-                return true;
-            }
-            rollout.current_hash.as_ref() != Some(&revision.hash)
-        })
-        .collect();
-    targets.sort_by_key(|revision| {
-        let last_full = held
-            .iter()
-            .filter(|full| full.hash == revision.hash)
-            .map(|full| full.until)
-            .max();
-        let stable_first = under_way && revision.role == Role::Stable;
-        (
-            std::cmp::Reverse(stable_first),
-            std::cmp::Reverse(last_full),
-            std::cmp::Reverse(was_champion(scene, revision)),
-            std::cmp::Reverse(revision.number),
-        )
-    });
-    targets
-}
-
-/// The best target that users were not taken away from to get here.
-fn default_target<'a>(
+/// The steps that end a way back which was begun: what is wanted is so already,
+/// and an abort and the steps are what keeps users from it.
+fn go_on(
     scene: &Scene<'_>,
     rollout: &Rollout,
-    targets: &[&'a Revision],
-) -> Result<&'a Revision, Refusal> {
-    if let Some(best) = targets.iter().find(|one| !was_left(rollout, one)) {
-        return Ok(best);
+    back: Back<'_>,
+    plan: &mut Plan,
+) -> Result<Vec<PlanStep>, Refusal> {
+    let (from, to) = (name_of(scene, back.from), name_of(scene, back.to));
+    if rollout.moves_at_once() && !rollout.held {
+        return Err(Refusal::NothingToDo(Clean::from(format!(
+            "users are on their way to {to} already: {} still on {from}",
+            back.left()
+        ))));
     }
-    let Some(left) = targets.first() else {
-        return Err(Refusal::NothingToDo(
-            "no earlier revision is left to go back to".into(),
-        ));
-    };
-    let name = name_of(scene, left);
-    Err(Refusal::NothingToDo(Clean::from(format!(
-        "users were taken from {name} back to {}, and nothing earlier is left: name it to go \
-         there all the same (`rollback --to {name}`)",
-        name_of_current(scene, rollout)
-    ))))
-}
-
-/// Whether users were taken from this revision to the wanted one. While a
-/// canary still has steps to pass they are on stable, which is the way back.
-fn was_left(rollout: &Rollout, revision: &Revision) -> bool {
-    let way_back = revision.role == Role::Stable && !rollout.moves_at_once();
-    rollout.was_left(revision) && !way_back
-}
-
-fn name_of_current(scene: &Scene<'_>, rollout: &Rollout) -> Clean {
-    rollout
-        .current()
-        .map(|current| name_of(scene, current))
-        .unwrap_or_default()
-}
-
-/// The release a revision carries, by its label, else its image.
-fn name_of(scene: &Scene<'_>, revision: &Revision) -> Clean {
-    release_of(scene, revision).map_or_else(
-        || {
-            revision.images.first().map_or_else(
-                || revision.hash.clone(),
-                crate::domain::rollout::Image::label,
-            )
-        },
-        |release| release.label.clone(),
-    )
-}
-
-fn release_of<'a>(scene: &Scene<'a>, revision: &Revision) -> Option<&'a Release> {
-    scene
-        .world
-        .releases_of(&scene.service.name)
-        .map(AsRef::as_ref)
-        .find(|release| {
-            release.image.value().is_some_and(|image| {
-                revision.images.iter().any(|of| {
-                    of.repository == image.repository
-                        && of.tag == image.tag
-                        && of.digest == image.digest
-                })
-            })
-        })
-}
-
-/// Whether the alias that remembers points to a revision's model.
-fn was_champion(scene: &Scene<'_>, revision: &Revision) -> bool {
-    let remembered = scene.service.model.as_ref().and_then(|spec| {
-        let previous = previous_alias(&spec.champion);
-        let model = scene.world.models.get(&spec.model)?;
-        model.aliases.get(&previous).copied()
-    });
-    let version = release_of(scene, revision).and_then(|release| release.version.value().copied());
-    remembered.is_some() && remembered == version
-}
-
-/// How it is known that the target is a good place to go back to.
-fn proof(scene: &Scene<'_>, rollout: &Rollout, revision: &Revision) -> Clean {
-    if revision.role == Role::Stable && !rollout.is_fully_promoted() {
-        return Clean::from(format!(
-            "stable, {} of {} pods available",
-            revision.pods.available, revision.pods.desired
+    plan.facts.push(fact(
+        "how",
+        format!("{to} is in the spec already, and users are moved to it"),
+    ));
+    if rollout.blue_green.is_some() {
+        let way = blue_green::way_back(rollout, back.to, scene.now);
+        plan.facts.push(fact("pods", way));
+    }
+    let mut steps = Vec::new();
+    if rollout.held {
+        steps.push(afterwards(
+            rollout,
+            back.to,
+            RolloutAction::Resume,
+            "the hold is undone, so that pods can move",
         ));
     }
-    let held = scene
-        .world
-        .held_full
-        .get(&rollout.id)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    held.iter()
-        .rev()
-        .find(|full| full.hash == revision.hash)
-        .map_or_else(
-            || {
-                if was_champion(scene, revision) {
-                    return Clean::from(format!(
-                        "revision {}, the champion before",
-                        revision.number
-                    ));
-                }
-                Clean::from(format!(
-                    "revision {}, never seen at 100 % from here",
-                    revision.number
-                ))
-            },
-            |full| {
-                Clean::from(format!(
-                    "seen at 100 % {}",
-                    full.until.format("%Y-%m-%d %H:%MZ")
-                ))
-            },
-        )
+    if rollout.has_canary() && !rollout.moves_at_once() {
+        let effect = match (rollout.blue_green.is_some(), back.aborted) {
+            (true, true) => "the abort is cleared; all users move to it at once, without a pause",
+            (true, false) => "all users move to it at once, without a pause",
+            (false, true) => "the abort is cleared; all traffic moves at once, without steps",
+            (false, false) => "all traffic moves at once, without steps",
+        };
+        steps.push(afterwards(
+            rollout,
+            back.to,
+            RolloutAction::PromoteFull,
+            effect,
+        ));
+    }
+    Ok(steps)
 }
 
 fn traffic_steps(
@@ -249,7 +170,13 @@ fn traffic_steps(
     if under_way && to_stable && !is_wanted {
         let there = rollout.leaves_users_on_stable();
         if rollout.aborted.is_some() && there {
-            return Vec::new();
+            // While held the controller moves no pods, so the abort is not through.
+            let stuck = rollout.held && 0 < rollout.weight_actual.get();
+            let resume = || {
+                let effect = "the hold is undone, so that pods can move";
+                without_index(rollout_step(rollout, RolloutAction::Resume, effect))
+            };
+            return stuck.then(resume).into_iter().collect();
         }
         let abortable = rollout.has_canary() && rollout.aborted.is_none();
         if abortable && blue_green::abort_brings_back(rollout) {
@@ -362,11 +289,20 @@ fn is_within_window(rollout: &Rollout, chosen: &Revision) -> bool {
 }
 
 /// The champion alias goes back only if it points to what users are leaving.
-fn alias_steps(scene: &Scene<'_>, chosen: &Revision, plan: &mut Plan) -> Vec<PlanStep> {
+fn alias_steps(
+    scene: &Scene<'_>,
+    chosen: &Revision,
+    back: Option<Back<'_>>,
+    plan: &mut Plan,
+) -> Vec<PlanStep> {
     let (Some(spec), Some(champion)) = (&scene.service.model, scene.champion()) else {
         return Vec::new();
     };
-    let bad = version_of(scene.world, scene.carried.map(|release| &release.id));
+    let left = match back {
+        Some(back) => release_of(scene, back.from),
+        None => scene.carried,
+    };
+    let bad = version_of(scene.world, left.map(|release| &release.id));
     if bad != Some(champion) {
         plan.facts.push(fact(
             "alias",
@@ -387,17 +323,4 @@ fn alias_steps(scene: &Scene<'_>, chosen: &Revision, plan: &mut Plan) -> Vec<Pla
             Vec::new()
         }
     }
-}
-
-/// The version the bookkeeping alias remembers.
-fn remembered(scene: &Scene<'_>) -> Option<Version> {
-    let spec = scene.service.model.as_ref()?;
-    let previous = format!("previous-{}", spec.champion);
-    scene
-        .world
-        .models
-        .get(&spec.model)?
-        .aliases
-        .get(previous.as_str())
-        .copied()
 }

@@ -8,9 +8,12 @@ use crate::{
         text::Clean,
     },
     engine::{
+        back::{Back, decision_of},
         clear::Refusal,
         plan::{Class, Plan, Verb},
-        propose::{Scene, blue_green, fact, rollout_step, version_of, without_index},
+        propose::{
+            Scene, blue_green, fact, rollback::name_of, rollout_step, version_of, without_index,
+        },
     },
 };
 
@@ -73,13 +76,48 @@ pub(super) fn abort(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     }
     let mut plan = scene.plan(Class::Brake, Subject::Rollout(rollout.id.clone()));
     plan.facts.extend(standing(rollout));
-    plan.facts.push(fact(
-        "stays",
-        "the spec is unchanged: `retry` starts it again",
-    ));
+    if let Some(back) = scene.back(rollout) {
+        plan.warnings.push(undone(scene, rollout, back));
+        plan.facts.push(fact(
+            "stays",
+            "the spec is unchanged: `rollback` goes on with it",
+        ));
+        plan.undo = Some(Verb::RollBack);
+    } else {
+        plan.facts.push(fact(
+            "stays",
+            "the spec is unchanged: `retry` starts it again",
+        ));
+        plan.undo = Some(Verb::Retry);
+    }
     abort_steps(scene, rollout, &mut plan);
-    plan.undo = Some(Verb::Retry);
     Ok(plan)
+}
+
+/// What an abort of a way back does to users: they are put back where they were
+/// taken from, which is said with what is known of that.
+fn undone(scene: &Scene<'_>, rollout: &Rollout, back: Back<'_>) -> Clean {
+    let (from, to) = (name_of(scene, back.from), name_of(scene, back.to));
+    let image = label(back.from.images.first(), &back.from.hash);
+    let image = if from.as_str() == image {
+        String::new()
+    } else {
+        format!(" ({image})")
+    };
+    let judged = decision_of(scene.world, scene.service, scene.place, rollout, back.from);
+    let state = judged.map_or_else(
+        || "which nothing is known about".to_owned(),
+        |decision| {
+            let worst = decision.reasons().next();
+            let why = worst.map_or_else(String::new, |finding| {
+                format!(": {} {}", finding.gate, finding.reason)
+            });
+            format!("which is {}{why}", decision.word.text())
+        },
+    );
+    Clean::from(format!(
+        "this undoes the roll back to {to}: everyone returns to {from}{image}, {state}"
+    ))
 }
 
 /// The steps of an abort. The controller moves no pods while held, so a hold

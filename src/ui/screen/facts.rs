@@ -72,6 +72,8 @@ impl<'a> Scene<'a> {
             | Place::Approval { .. } => false,
             Place::Canary { .. }
             | Place::Live
+            | Place::RollingBack { .. }
+            | Place::Aborting { .. }
             | Place::Aborted
             | Place::Degraded
             | Place::Unknown { .. } => true,
@@ -153,7 +155,11 @@ pub fn lane_sign(lane: &Lane, decision: Option<&Decision>) -> Sign {
         decision.word == Word::NoGo && fails
     });
     match &lane.place {
-        Place::Degraded | Place::RunFailed => Sign::Bad,
+        Place::Degraded
+        | Place::RunFailed
+        // Users are on what they are to get off.
+        | Place::RollingBack { .. }
+        | Place::Aborting { .. } => Sign::Bad,
         Place::Live | Place::Canary { .. } | Place::Approval { .. } | Place::Built if refuted => {
             Sign::Bad
         }
@@ -169,6 +175,7 @@ pub fn lane_sign(lane: &Lane, decision: Option<&Decision>) -> Sign {
         Place::Pipeline { stage } if stage == "queued" => Sign::Waiting,
         Place::Pipeline { .. } => Sign::Running,
         Place::Built => Sign::Waiting,
+        Place::Live if lane.back_aborted.is_some() => Sign::Person,
         Place::Live if lane.rolled_back.is_some() => Sign::Back,
         Place::Live => Sign::Good,
         Place::Rejected { .. } => Sign::Off,

@@ -151,7 +151,7 @@ fn a_chart_of_ascii_has_three_signs_in_its_legend() {
 fn whether_it_waits_for_you_is_said_only_where_it_is_known() {
     let mut cockpit = at("recsys-ranker", "prod-eu", (120, 40));
     let picture = cockpit.picture();
-    assert!(row(&picture, "canary 4/7").contains("person"), "{picture}");
+    assert!(row(&picture, "held 30 %").contains("person"), "{picture}");
     cockpit.keys("/waits:you⏎");
     let shown: Vec<&str> = cockpit
         .state

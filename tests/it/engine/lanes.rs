@@ -6,6 +6,7 @@ use gonogo::{
         measure::{Arm, Sample},
         observation::{Fact, Observation},
         pipeline::{Outcome, Phase, RunStatus},
+        quantity::Weight,
         rollout::{Revision, Role, Rollout, RolloutPhase},
     },
     engine::{
@@ -252,6 +253,7 @@ fn an_aborted_canary_shows_as_rolled_back_until_something_newer_comes() {
     let aborted = Rollout {
         aborted: Some(None),
         phase: RolloutPhase::Degraded,
+        weight_actual: Weight::percent(0),
         ..canary("r/ranker:1111111", "r/ranker:9f3c2ab")
     };
     let world = with(&[

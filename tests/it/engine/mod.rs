@@ -5,6 +5,7 @@ mod clearing;
 mod correlation;
 mod folding;
 mod gates;
+mod going_back;
 mod indexes;
 mod lanes;
 mod outages;

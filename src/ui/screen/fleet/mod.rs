@@ -221,9 +221,22 @@ fn cell(scene: &Scene<'_>, lane: &Lane, name: &str, width: usize) -> Line {
             };
             Line::new().with(role, lane.environment.to_string())
         }
-        "stage" => Line::plain(lane.place.word()),
+        "stage" => match &lane.place {
+            Place::Canary {
+                held: true, weight, ..
+            } => Line::new().with(Role::Hold, format!("held {weight}")),
+            // The longer word does not fit; where to is in the queue.
+            Place::RollingBack { .. } | Place::Aborting { .. } => {
+                Line::new().with(Role::Bad, "going back")
+            }
+            place => Line::plain(place.word()),
+        },
         "gates" => strip::strip(scene.decision_of(lane)),
         "canary" => canary(scene, lane, width),
+        "waits" if matches!(lane.place, Place::RollingBack { held: false, .. }) => {
+            others(scene, lane, width)
+        }
+        "waits" if lane.back_aborted.is_some() => others(scene, lane, width),
         "waits" => match engine::queue::waits_for(scene.world, lane) {
             WaitsFor::Nothing => others(scene, lane, width),
             somebody => waits(&somebody, scene.now),
@@ -246,6 +259,15 @@ fn cell(scene: &Scene<'_>, lane: &Lane, name: &str, width: usize) -> Line {
 fn others(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
     let label = |id: Option<&ReleaseId>| Some(scene.world.release(id?)?.label.to_string());
     match &lane.place {
+        Place::RollingBack { to, done, .. } => Line::new()
+            .sign(Sign::Back)
+            .with(Role::Bad, format!(" {to} {done}")),
+        Place::Live if lane.back_aborted.is_some() => {
+            let to = lane.back_aborted.as_deref().unwrap_or_default();
+            Line::new()
+                .sign(Sign::Person)
+                .with(Role::Person, format!(" to {to}?"))
+        }
         Place::Live => match label(lane.rolled_back.as_ref()) {
             Some(back) => Line::new()
                 .sign(Sign::Back)
@@ -267,6 +289,7 @@ fn others(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
         | Place::Built
         | Place::Approval { .. }
         | Place::Canary { .. }
+        | Place::Aborting { .. }
         | Place::Degraded
         | Place::Unknown { .. } => Line::new(),
     }
@@ -276,6 +299,7 @@ fn others(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
 fn canary(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
     let role = match &lane.place {
         Place::Canary { .. } => Role::Canary,
+        Place::RollingBack { .. } | Place::Aborting { .. } => Role::Bad,
         Place::Live => Role::Good,
         Place::Aborted => Role::Dim,
         Place::Pipeline { .. }
@@ -287,7 +311,14 @@ fn canary(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
         | Place::Unknown { .. } => return Line::new(),
     };
     let rollout = scene.world.rollouts.get(&lane.target);
-    let percent = rollout.map_or(0, |rollout| rollout.weight_actual.get());
+    let percent = rollout.map_or(0, |rollout| {
+        let of_wanted = rollout.weight_actual.get();
+        if lane.leaves_stable() {
+            100_u8.saturating_sub(of_wanted)
+        } else {
+            of_wanted
+        }
+    });
     let bar = bar::share(percent, width.saturating_sub(4), role);
     Line::plain(format!("{percent:>3} ")).join(bar)
 }

@@ -280,7 +280,7 @@ impl Row {
             rank: Rank::of(sort, lane, waiting),
             shown: filter.is_empty() || passes(filter, world, lane),
             sign: lane_sign(lane, decision.map(AsRef::as_ref)),
-            canary: matches!(lane.place, Place::Canary { .. }),
+            canary: matches!(lane.place, Place::Canary { .. } | Place::Aborting { .. }),
         }
     }
 }
@@ -331,7 +331,9 @@ impl Rank {
 /// What moves comes before what stands.
 fn motion(place: &Place) -> usize {
     match place {
-        Place::Degraded | Place::RunFailed => 0,
+        Place::Degraded | Place::RunFailed | Place::RollingBack { .. } | Place::Aborting { .. } => {
+            0
+        }
         Place::Canary { .. } => 1,
         Place::Approval { .. } => 2,
         Place::Pipeline { .. } => 3,

@@ -121,6 +121,15 @@ pub fn back(scene: &Scene<'_>) -> Option<Line> {
     let label = |id: Option<&ReleaseId>| Some(scene.world.release(id?)?.label.clone());
     let (back, live) = match &lane.place {
         Place::Aborted => (label(lane.candidate.as_ref())?, label(lane.live.as_ref())?),
+        Place::RollingBack { .. } | Place::Aborting { .. } => {
+            let said = crate::report::words::standing(scene.world, lane);
+            let line = Line::new().sign(Sign::Back);
+            return Some(line.with(Role::Bad, format!(" {said}")));
+        }
+        Place::Live if lane.back_aborted.is_some() => {
+            let said = crate::report::words::standing(scene.world, lane);
+            return Some(Line::new().sign(Sign::Person).text(format!(" {said}")));
+        }
         Place::Live => (
             label(lane.rolled_back.as_ref())?,
             label(lane.live.as_ref())?,

@@ -1,0 +1,214 @@
+//! Which revisions one can go back to, the best of them, and how that is known.
+
+use crate::{
+    domain::{
+        id::Version,
+        rollout::{Revision, Role, Rollout},
+        text::Clean,
+        verdict::Word,
+    },
+    engine::{
+        back::{Back, decision_of},
+        clear::Refusal,
+        propose::{Scene, previous_alias},
+        release::Release,
+    },
+};
+
+/// Revisions one can go back to, the best first: the one that a way back leads
+/// to; while an update is under way the stable one; else the one that last held
+/// all traffic, as far as it was seen; else the champion before this one; else
+/// by number. The present one never, unless users are not on it yet.
+pub(super) fn targets<'a>(
+    scene: &Scene<'_>,
+    rollout: &'a Rollout,
+    back: Option<Back<'_>>,
+) -> Vec<&'a Revision> {
+    let under_way = !rollout.is_fully_promoted();
+    let held = scene
+        .world
+        .held_full
+        .get(&rollout.id)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let mut targets: Vec<&Revision> = rollout
+        .revisions
+        .iter()
+        .filter(|revision| {
+            if under_way && revision.role == Role::Stable {
+                return true;
+            }
+            back.is_some() || rollout.current_hash.as_ref() != Some(&revision.hash)
+        })
+        .collect();
+    targets.sort_by_key(|revision| {
+        let last_full = held
+            .iter()
+            .filter(|full| full.hash == revision.hash)
+            .map(|full| full.until)
+            .max();
+        let first = match back {
+            Some(back) => revision.hash == back.to.hash,
+            None => under_way && revision.role == Role::Stable,
+        };
+        (
+            std::cmp::Reverse(first),
+            std::cmp::Reverse(last_full),
+            std::cmp::Reverse(was_champion(scene, revision)),
+            std::cmp::Reverse(revision.number),
+        )
+    });
+    targets
+}
+
+/// The best target that users were not taken away from to get here.
+pub(super) fn default_target<'a>(
+    scene: &Scene<'_>,
+    rollout: &Rollout,
+    targets: &[&'a Revision],
+    back: Option<Back<'_>>,
+) -> Result<&'a Revision, Refusal> {
+    if let Some(back) = back {
+        return began(scene, rollout, targets, back);
+    }
+    if let Some(best) = targets.iter().find(|one| !was_left(rollout, one)) {
+        return Ok(best);
+    }
+    let Some(left) = targets.first() else {
+        return Err(Refusal::NothingToDo(
+            "no earlier revision is left to go back to".into(),
+        ));
+    };
+    let name = name_of(scene, left);
+    Err(Refusal::NothingToDo(Clean::from(format!(
+        "users were taken from {name} back to {}, and nothing earlier is left: name it to go \
+         there all the same (`rollback --to {name}`)",
+        name_of_current(scene, rollout)
+    ))))
+}
+
+/// Where a way back that was begun leads. One that was aborted is not begun
+/// again by itself while users are on something good.
+fn began<'a>(
+    scene: &Scene<'_>,
+    rollout: &Rollout,
+    targets: &[&'a Revision],
+    back: Back<'_>,
+) -> Result<&'a Revision, Refusal> {
+    let (from, to) = (name_of(scene, back.from), name_of(scene, back.to));
+    let judged = decision_of(scene.world, scene.service, scene.place, rollout, back.from);
+    let good = judged
+        .map(|decision| decision.word)
+        .filter(|word| matches!(word, Word::Go | Word::GoWithWarnings));
+    if let (true, Some(word)) = (back.aborted, good) {
+        return Err(Refusal::NothingToDo(Clean::from(format!(
+            "the way back to {to} was aborted, and {from}, which users are on, is {}: name {to} \
+             to go there all the same (`rollback --to {to}`)",
+            word.text()
+        ))));
+    }
+    targets
+        .iter()
+        .find(|one| one.hash == back.to.hash)
+        .copied()
+        .ok_or(Refusal::NothingToDo(
+            "no earlier revision is left to go back to".into(),
+        ))
+}
+
+/// Whether users were taken from this revision to the wanted one. While a
+/// canary still has steps to pass they are on stable, which is the way back.
+pub(super) fn was_left(rollout: &Rollout, revision: &Revision) -> bool {
+    let way_back = revision.role == Role::Stable && !rollout.moves_at_once();
+    rollout.was_left(revision) && !way_back
+}
+
+pub(super) fn name_of_current(scene: &Scene<'_>, rollout: &Rollout) -> Clean {
+    rollout
+        .current()
+        .map(|current| name_of(scene, current))
+        .unwrap_or_default()
+}
+
+/// The release a revision carries, by its label, else its image.
+pub(in crate::engine::propose) fn name_of(scene: &Scene<'_>, revision: &Revision) -> Clean {
+    release_of(scene, revision).map_or_else(
+        || {
+            revision.images.first().map_or_else(
+                || revision.hash.clone(),
+                crate::domain::rollout::Image::label,
+            )
+        },
+        |release| release.label.clone(),
+    )
+}
+
+pub(super) fn release_of<'a>(scene: &Scene<'a>, revision: &Revision) -> Option<&'a Release> {
+    scene
+        .world
+        .releases_of(&scene.service.name)
+        .map(AsRef::as_ref)
+        .find(|release| {
+            release.image.value().is_some_and(|image| {
+                revision.images.iter().any(|of| {
+                    of.repository == image.repository
+                        && of.tag == image.tag
+                        && of.digest == image.digest
+                })
+            })
+        })
+}
+
+/// Whether the alias that remembers points to a revision's model.
+fn was_champion(scene: &Scene<'_>, revision: &Revision) -> bool {
+    let remembered = remembered(scene);
+    let version = release_of(scene, revision).and_then(|release| release.version.value().copied());
+    remembered.is_some() && remembered == version
+}
+
+/// The version the bookkeeping alias remembers.
+pub(super) fn remembered(scene: &Scene<'_>) -> Option<Version> {
+    let spec = scene.service.model.as_ref()?;
+    let previous = previous_alias(&spec.champion);
+    let model = scene.world.models.get(&spec.model)?;
+    model.aliases.get(&previous).copied()
+}
+
+/// How it is known that the target is a good place to go back to.
+pub(super) fn proof(scene: &Scene<'_>, rollout: &Rollout, revision: &Revision) -> Clean {
+    if revision.role == Role::Stable && !rollout.is_fully_promoted() {
+        return Clean::from(format!(
+            "stable, {} of {} pods available",
+            revision.pods.available, revision.pods.desired
+        ));
+    }
+    let held = scene
+        .world
+        .held_full
+        .get(&rollout.id)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    held.iter()
+        .rev()
+        .find(|full| full.hash == revision.hash)
+        .map_or_else(
+            || {
+                if was_champion(scene, revision) {
+                    return Clean::from(format!(
+                        "revision {}, the champion before",
+                        revision.number
+                    ));
+                }
+                Clean::from(format!(
+                    "revision {}, never seen at 100 % from here",
+                    revision.number
+                ))
+            },
+            |full| {
+                Clean::from(format!(
+                    "seen at 100 % {}",
+                    full.until.format("%Y-%m-%d %H:%MZ")
+                ))
+            },
+        )
+}
