@@ -259,9 +259,9 @@ fn cell(scene: &Scene<'_>, lane: &Lane, name: &str, width: usize) -> Line {
 fn others(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
     let label = |id: Option<&ReleaseId>| Some(scene.world.release(id?)?.label.to_string());
     match &lane.place {
-        Place::RollingBack { to, done, .. } => Line::new()
+        Place::RollingBack { to, .. } => Line::new()
             .sign(Sign::Back)
-            .with(Role::Bad, format!(" {to} {done}")),
+            .with(Role::Bad, format!(" {to}")),
         Place::Live if lane.back_aborted.is_some() => {
             let to = lane.back_aborted.as_deref().unwrap_or_default();
             Line::new()
