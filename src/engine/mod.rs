@@ -11,6 +11,7 @@ pub mod correlate;
 pub mod decision;
 pub mod flow;
 pub mod gate;
+pub mod hurting;
 pub mod lane;
 pub mod plan;
 pub mod propose;

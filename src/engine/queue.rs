@@ -12,6 +12,7 @@ use crate::{
         verdict::{Finding, Verdict, Word},
     },
     engine::{
+        hurting,
         lane::{Lane, Place, WaitsFor},
         plan::Verb,
         propose::previous_alias,
@@ -124,6 +125,7 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
     let worst = decision.and_then(|decision| decision.reasons().next());
     let reason = worst.map(|finding| Clean::from(format!("{} {}", finding.gate, finding.reason)));
     let no_go = refuted_by(world, lane).is_some();
+    let hurting = hurting::since(world, lane).filter(|_| no_go);
     let make = |urgency, what, reason: Clean, verbs: Vec<Verb>| {
         Some(Waiting {
             lane: (lane.service.clone(), lane.environment.clone()),
@@ -131,7 +133,9 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
             urgency,
             what,
             reason,
-            since: lane.since,
+            since: hurting
+                .filter(|_| urgency == Urgency::Hurting)
+                .or(lane.since),
             verbs,
         })
     };

@@ -10,6 +10,7 @@ use gonogo::{
         verdict::{Finding, Verdict, Word},
     },
     engine::{
+        queue::{Urgency, waiting},
         reduce::{reduce, settle},
         world::World,
     },
@@ -544,4 +545,27 @@ fn a_new_attempt_is_not_judged_by_the_windows_of_the_one_before() {
         (finding(&world).verdict, finding(&world).reason.as_str()),
         (Verdict::Pending, "0 of 3 windows of 1m measured")
     );
+}
+
+#[test]
+fn what_hurts_is_as_old_as_its_first_bad_window_and_not_as_the_release() {
+    let hurting = |values: &[f64]| {
+        let windows: Vec<_> = values.iter().map(|value| (None, Some(*value))).collect();
+        let now = values[values.len() - 1];
+        let said = told(901, now, Some(now), minutes(900, &windows));
+        let world = with(gate(), live("r/ranker:1111111"), said, 902);
+        let items = waiting(&world);
+        items.first().map(|item| (item.urgency, item.since))
+    };
+    // The newest window ends at 900 s; the release is live since the start.
+    assert_eq!(
+        hurting(&[100.0, 100.0, 300.0, 300.0]),
+        Some((Urgency::Hurting, Some(at(780))))
+    );
+    // What was bad once and good since is another story.
+    assert_eq!(
+        hurting(&[300.0, 100.0, 300.0, 300.0, 300.0]),
+        Some((Urgency::Hurting, Some(at(720))))
+    );
+    assert_eq!(hurting(&[300.0, 100.0, 100.0, 100.0]), None);
 }
