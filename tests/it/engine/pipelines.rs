@@ -214,7 +214,9 @@ fn a_run_that_did_not_end_well_is_never_go() {
         ),
         (ended(Outcome::Failed), Verdict::Fail, "run 2 failed"),
     ] {
-        for gate in ["test", ""] {
+        // A gate named like its jobs does not say that they failed.
+        let kept = format!("unit tests succeeded; {reason}");
+        for (gate, reason) in [("test", kept.as_str()), ("", reason)] {
             check(
                 gate,
                 &[("unit tests", good())],
@@ -226,13 +228,20 @@ fn a_run_that_did_not_end_well_is_never_go() {
     }
     check(
         "test",
+        &[("unit tests", good()), ("data tests", good())],
+        ended(Outcome::Failed),
+        Verdict::Fail,
+        "all 2 jobs succeeded; run 2 failed",
+    );
+    check(
+        "test",
         &[
             ("unit tests", good()),
             ("build", RunStatus::ended(Outcome::Failed)),
         ],
         RunStatus::ended(Outcome::Failed),
         Verdict::Fail,
-        "run 2 failed (build failed)",
+        "unit tests succeeded; run 2 failed (build failed)",
     );
 }
 
