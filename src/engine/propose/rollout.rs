@@ -4,7 +4,7 @@ use crate::{
     domain::{
         action::{ActionKind, RolloutAction, Subject},
         quantity::counted,
-        rollout::{Rollout, RolloutStep, Strategy, short_duration},
+        rollout::{Pause, PauseReason, Rollout, RolloutStep, Strategy, short_duration},
         text::Clean,
     },
     engine::{
@@ -214,10 +214,12 @@ pub(super) fn go_on(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let Some(pause) = &rollout.pause else {
         return Err(nothing("not paused: it moves by itself"));
     };
-    let effect = next_weight(rollout).map_or_else(
-        || "the pause ends and the rollout goes on to the end".to_owned(),
-        |(weight, after)| format!("the pause ends; traffic goes to {weight}{after}"),
-    );
+    let effect = measured_again(rollout, pause).unwrap_or_else(|| {
+        next_weight(rollout).map_or_else(
+            || "the pause ends and the rollout goes on to the end".to_owned(),
+            |(weight, after)| format!("the pause ends; traffic goes to {weight}{after}"),
+        )
+    });
     if let Some(ends_at) = pause.ends_at {
         plan.facts.push(fact(
             "timer",
@@ -231,6 +233,24 @@ pub(super) fn go_on(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         .push(rollout_step(rollout, RolloutAction::Continue, effect));
     plan.undo = Some(Verb::Abort);
     Ok(plan)
+}
+
+/// Where an analysis or experiment has no verdict, the controller asks it anew
+/// instead of going on.
+fn measured_again(rollout: &Rollout, pause: &Pause) -> Option<String> {
+    let what = match pause.reason {
+        PauseReason::InconclusiveAnalysis => "analysis",
+        PauseReason::InconclusiveExperiment => "experiment",
+        PauseReason::Step | PauseReason::BlueGreen | PauseReason::Unknown(_) => return None,
+    };
+    Some(match rollout.current_step().filter(|step| step.judges()) {
+        Some(step) => format!(
+            "the pause ends and `{}` measures again; traffic stays at {} until it succeeds",
+            step.label(),
+            rollout.weight_actual
+        ),
+        None => format!("the pause ends and the {what} measures again, beside the steps"),
+    })
 }
 
 /// The share the next `setWeight` asks for, and the pause after it.

@@ -21,6 +21,30 @@ fn cluster_trap_1_continue_is_resume_while_held_and_never_skips() {
 }
 
 #[test]
+fn continuing_what_has_no_verdict_promises_a_measurement_and_no_weight() {
+    let effect = |rollout: Rollout| {
+        let plan = yes(&scene(200.0, rollout), Verb::Continue);
+        plan.steps[0].effect.to_string()
+    };
+    assert!(effect(at_pause()).contains("traffic goes to"));
+    let mut unclear = at_pause();
+    unclear.pause = Some(Pause {
+        reason: PauseReason::InconclusiveAnalysis,
+        since: Some(at(80)),
+        ends_at: None,
+    });
+    assert_eq!(
+        effect(unclear.clone()),
+        "the pause ends and the analysis measures again, beside the steps"
+    );
+    let index = usize::try_from(unclear.step.unwrap()).unwrap();
+    unclear.steps[index] = RolloutStep::Analysis(vec!["smoke".into()]);
+    let said = effect(unclear);
+    assert!(said.contains("measures again; traffic stays at"), "{said}");
+    assert!(!said.contains("goes to"), "{said}");
+}
+
+#[test]
 fn cluster_trap_2_nothing_is_left_to_abort_once_everything_is_on_it() {
     let refusal = ask(&scene(200.0, live("r/ranker:1111111")), Verb::Abort).unwrap_err();
     assert!(
