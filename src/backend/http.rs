@@ -117,6 +117,21 @@ impl Http {
         })))
     }
 
+    /// Looks whether the file of the credential, if it comes from one, can be read.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unauthenticated`] with the file and what is wrong with it.
+    pub async fn check_files(&self) -> Result<(), BackendError> {
+        match &self.0.auth {
+            Auth::None => Ok(()),
+            Auth::Bearer(secret)
+            | Auth::Basic {
+                password: secret, ..
+            } => secret.check_file(&self.0.setup).await,
+        }
+    }
+
     /// The configured address.
     pub fn base(&self) -> &Url {
         &self.0.base

@@ -106,6 +106,20 @@ impl SecretRef {
         Ok(Secret::new(trimmed.to_owned()))
     }
 
+    /// Looks whether a file that is named holds a credential, and forgets it.
+    /// Variables and commands are asked when a backend needs them: they may be
+    /// there only then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::resolve`].
+    pub async fn check_file(&self, setup: &Setup) -> Result<(), BackendError> {
+        match &self.0 {
+            Source::File(_) => self.resolve(setup).await.map(drop),
+            Source::Env(_) | Source::Command { .. } => Ok(()),
+        }
+    }
+
     async fn read_file(&self, path: &PathBuf, setup: &Setup) -> Result<Vec<u8>, BackendError> {
         let path = match path.strip_prefix("~") {
             Ok(rest) => {
@@ -114,15 +128,17 @@ impl SecretRef {
             }
             Err(_) => setup.base.join(path),
         };
-        let about = tokio::fs::metadata(&path)
-            .await
-            .map_err(|error| self.trouble(&error.kind().to_string()))?;
+        let unread = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                self.trouble(&format!("there is no file `{}`", path.display()))
+            }
+            kind => self.trouble(&format!("`{}`: {kind}", path.display())),
+        };
+        let about = tokio::fs::metadata(&path).await.map_err(unread)?;
         if !about.is_file() || about.len() > LIMIT {
             return Err(self.trouble("it is no file, or too large for a credential"));
         }
-        tokio::fs::read(&path)
-            .await
-            .map_err(|error| self.trouble(&error.kind().to_string()))
+        tokio::fs::read(&path).await.map_err(unread)
     }
 
     fn trouble(&self, why: &str) -> BackendError {

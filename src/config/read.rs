@@ -8,7 +8,7 @@ use crate::{
     config::{
         Config, Surroundings, Ui,
         explain::{self, Origin, Setting},
-        problem::{Collector, Problems},
+        problem::{Collector, Problem, Problems},
         resolve,
         written::sort,
     },
@@ -44,10 +44,27 @@ pub fn read(path: &Path, surroundings: &Surroundings) -> Result<Config, Problems
         ));
     }
     let bytes = fs::read(path).map_err(trouble)?;
-    let Ok(text) = String::from_utf8(bytes) else {
-        return Err(Problems::whole(path, "is not UTF-8 text", None));
-    };
-    read_text(&text, path, surroundings)
+    match str::from_utf8(&bytes) {
+        Ok(text) => read_text(text, path, surroundings),
+        Err(error) => Err(not_text(path, &bytes, error.valid_up_to())),
+    }
+}
+
+/// Where the first byte stands that is no UTF-8, and which it is.
+fn not_text(path: &Path, bytes: &[u8], at: usize) -> Problems {
+    let (before, rest) = bytes.split_at(at.min(bytes.len()));
+    let before = String::from_utf8_lossy(before);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let byte = rest.first().copied().unwrap_or_default();
+    Problems {
+        file: Clean::line(&path.to_string_lossy()),
+        list: vec![Problem {
+            line: Some(before.matches('\n').count() + 1),
+            column: line.chars().count() + 1,
+            message: Clean::from(format!("byte 0x{byte:02x} is not UTF-8 text")),
+            hint: Some("save the file as UTF-8".into()),
+        }],
+    }
 }
 
 /// As [`read`], for a text that is already there; `path` is where it would be.

@@ -23,6 +23,10 @@ pub(super) struct Doctor {
 
 #[async_trait]
 impl Probe for Doctor {
+    async fn read_files(&self) -> Result<(), BackendError> {
+        self.api.http.check_files().await
+    }
+
     async fn probe(&self) -> Vec<Check> {
         let identity = match account::identify(&self.api).await {
             Ok(identity) => identity,

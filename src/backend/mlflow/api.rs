@@ -21,6 +21,11 @@ pub(super) struct Api {
 }
 
 impl Api {
+    /// Looks whether the file of the credential can be read.
+    pub(super) async fn check_files(&self) -> Result<(), BackendError> {
+        self.http.check_files().await
+    }
+
     pub(super) fn new(http: Http) -> Self {
         Self { http }
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     backend::{
-        Check, ErrorKind, Probe,
+        BackendError, Check, ErrorKind, Probe,
         mlflow::{access, api::Api, map},
     },
     domain::{
@@ -26,6 +26,10 @@ pub(super) struct MlflowProbe {
 
 #[async_trait]
 impl Probe for MlflowProbe {
+    async fn read_files(&self) -> Result<(), BackendError> {
+        self.api.check_files().await
+    }
+
     async fn probe(&self) -> Vec<Check> {
         let mut checks = Vec::new();
         match self.api.health().await {

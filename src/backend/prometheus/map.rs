@@ -55,7 +55,10 @@ pub(super) fn stamps(data: &wire::QueryData) -> Vec<f64> {
 /// What a query came to, in words.
 pub(super) fn describe(sample: &Sample) -> String {
     match sample {
-        Sample::Value(value) => format!("{value}"),
+        Sample::Value(value) => {
+            let text = format!("{value:.4}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         Sample::Empty => "no series".to_owned(),
         Sample::NotFinite(text) => format!("{text}, which is no finite number"),
         Sample::Several(count) => format!("{count} series without an aggregate"),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{
     backend::{
-        Check, ErrorKind, Now, Probe,
+        BackendError, Check, ErrorKind, Now, Probe,
         prometheus::{
             api::Api,
             ask::{self, Instant},
@@ -37,6 +37,10 @@ pub(super) struct PrometheusProbe {
 
 #[async_trait]
 impl Probe for PrometheusProbe {
+    async fn read_files(&self) -> Result<(), BackendError> {
+        self.api.check_files().await
+    }
+
     async fn probe(&self) -> Vec<Check> {
         let mut checks = Vec::new();
         match self.api.ready().await {
@@ -97,7 +101,10 @@ impl PrometheusProbe {
             Err(error) => return Check::failed(&what, &error),
         };
         let remedy = match &sample {
-            Sample::Value(_) => return Check::good(&what, &map::describe(&sample)),
+            Sample::Value(_) => {
+                let unit = if arm == Arm::Traffic { "" } else { &*spec.unit };
+                return Check::good(&what, &format!("{} {unit}", map::describe(&sample)));
+            }
             Sample::Empty => "fine while nothing runs; else check names and labels in the query",
             Sample::NotFinite(_) => "fine while there is no traffic; else check what it divides by",
             Sample::Several(_) => "set `aggregate`, or aggregate in the query",
