@@ -225,9 +225,15 @@ fn needs_full(world: &World, wanted: &Wanted, lane: &LaneId) -> Result<(), Stop>
         .and_then(|row| world.rollouts.get(&row.target));
     match rollout {
         Some(rollout) if rollout.strategy == Strategy::Canary && !rollout.is_fully_promoted() => {
+            let of = format!("{} --env {}", lane.0, lane.1);
+            let yes = if wanted.act.yes { " --yes" } else { "" };
             Err(Stop::new(
                 Exit::Usage,
-                "a canary is running: `promote --full` skips its remaining steps, `continue` ends the present pause",
+                format!(
+                    "a canary is running; say which you mean:\n  \
+                     gonogo promote {of} --full{yes}    skips its remaining steps\n  \
+                     gonogo continue {of}{yes}    ends the present pause"
+                ),
             ))
         }
         Some(_) | None => Ok(()),

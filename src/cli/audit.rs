@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{Stop, args::Audit, exit::Exit, output::Out},
     domain::{quantity::counted, text::Clean},
-    report::{SCHEMA, plain, words},
+    report::{SCHEMA, words},
     store::{
         Ledger, LedgerError, Paths, Reader, Record, RecordKind, Report, Seal, Writer,
         checkpoint::Checkpoint, verify,
@@ -163,7 +163,7 @@ fn log(
     let heading = [
         "LINE", "WHEN", "WHO", "WHAT", "VERB", "WHERE", "OUTCOME", "NOTE",
     ];
-    out.lines(plain::table(&heading, &rows));
+    out.table(&heading, &rows);
     Exit::Ok
 }
 
@@ -174,11 +174,18 @@ fn row(record: &Record) -> Vec<String> {
         (Some(service), None) => service.to_string(),
         (None, _) => dash(),
     };
-    let note = record
+    let said = record
         .reason
         .as_ref()
         .filter(|_| record.note.is_empty())
         .unwrap_or(&record.note);
+    let said = said.lines().next().unwrap_or_default();
+    // Who went past a rule must stand out from who did not have to.
+    let (mark, note) = match &record.overridden {
+        Some(rule) if said.is_empty() => (" (override)", format!("past {rule}")),
+        Some(rule) => (" (override)", format!("past {rule}: {said}")),
+        None => ("", said.to_owned()),
+    };
     vec![
         record.seq.to_string(),
         record.at.map_or_else(dash, words::instant),
@@ -188,12 +195,12 @@ fn row(record: &Record) -> Vec<String> {
             record.actor.to_string()
         },
         record.kind.word().to_owned(),
-        act(record).unwrap_or_else(dash),
+        act(record).map_or_else(dash, |act| act + mark),
         place,
         record
             .outcome
             .map_or_else(dash, |outcome| outcome.word().to_owned()),
-        note.lines().next().unwrap_or_default().to_owned(),
+        note,
     ]
 }
 

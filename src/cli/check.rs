@@ -33,7 +33,10 @@ pub(super) async fn check(
         which.env.as_deref(),
     )?;
     if lanes.is_empty() {
-        return Err(Stop::new(Exit::Usage, "no service is configured"));
+        return Err(Stop::new(
+            Exit::Usage,
+            format!("{}, so nothing can be proven", session::NO_SERVICE),
+        ));
     }
     let started = Instant::now();
     let backends = session.backends_of(&lanes);

@@ -20,7 +20,7 @@ use crate::{
         propose::propose,
         world::LaneId,
     },
-    report::{SCHEMA, plain, words},
+    report::{SCHEMA, words},
     store::{Report, Seal, verify},
 };
 
@@ -142,8 +142,7 @@ fn print(
                 ]
             })
             .collect();
-        // The heading of a table is its first row; here there is none.
-        out.lines(plain::table(&[], &rows).into_iter().skip(1));
+        out.table(&[], &rows);
     }
     for ((service, environment), keys) in keys {
         out.line(format!("keys for {service} in {environment}"));
@@ -164,7 +163,7 @@ fn print(
                 ]
             })
             .collect();
-        out.lines(plain::table(&[], &rows).into_iter().skip(1));
+        out.table(&[], &rows);
     }
 }
 

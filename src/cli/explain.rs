@@ -8,7 +8,7 @@ use crate::{
     cli::{Stop, args::Config as Args, exit::Exit, output::Out, session},
     config::{self, Config, Found, Origin, env},
     domain::quantity::counted,
-    report::{SCHEMA, plain},
+    report::SCHEMA,
 };
 
 pub(super) async fn config(flag: Option<&Path>, args: Args, out: &mut Out) -> Result<Exit, Stop> {
@@ -134,6 +134,6 @@ fn explain(
             ledger.display().to_string(),
         ]);
     }
-    out.lines(plain::table(&["FROM", "KEY", "VALUE"], &rows));
+    out.table(&["FROM", "KEY", "VALUE"], &rows);
     Ok(Exit::Ok)
 }

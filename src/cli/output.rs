@@ -11,7 +11,9 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{backend::secret::redact, domain::text::Clean};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::{backend::secret::redact, config::env, domain::text::Clean, report::plain};
 
 /// Where a command's words go.
 pub(super) struct Out {
@@ -21,6 +23,8 @@ pub(super) struct Out {
     pub(super) plain: bool,
     ascii: bool,
     closed: bool,
+    /// Columns of the terminal, where somebody reads on one.
+    pub(super) width: Option<usize>,
 }
 
 impl Out {
@@ -32,6 +36,7 @@ impl Out {
             plain,
             ascii: false,
             closed: false,
+            width: width(),
         }
     }
 
@@ -55,6 +60,23 @@ impl Out {
     pub(super) fn lines(&mut self, lines: impl IntoIterator<Item = impl Display>) {
         for line in lines {
             self.line(line);
+        }
+    }
+
+    /// Rows under a heading, which may be empty: a table, where it fits the
+    /// terminal and tables are wanted, else a sentence a row.
+    pub(super) fn table(&mut self, heading: &[&str], rows: &[Vec<String>]) {
+        if self.plain {
+            self.lines(plain::sentences(heading, rows));
+            return;
+        }
+        let hidden = usize::from(heading.is_empty());
+        let lines: Vec<String> = plain::table(heading, rows).split_off(hidden);
+        match self.width {
+            Some(width) if lines.iter().any(|line| width < line.width()) => {
+                self.lines(plain::broken(plain::sentences(heading, rows), width));
+            }
+            _ => self.lines(lines),
         }
     }
 
@@ -131,6 +153,16 @@ impl Out {
             self.closed = true;
         }
     }
+}
+
+/// How wide lines may be: as `COLUMNS` says, else as the terminal is.
+fn width() -> Option<usize> {
+    if let Some(width) = env::columns() {
+        return Some(width);
+    }
+    let size = io::stdout().is_terminal().then(crossterm::terminal::size);
+    let (columns, _) = size?.ok()?;
+    (0 < columns).then(|| usize::from(columns))
 }
 
 /// Whether a person sits at both ends.

@@ -30,6 +30,10 @@ use crate::{
 /// be told together.
 const SETTLE: Duration = Duration::from_millis(150);
 
+/// What to say, and to do, where nothing is configured.
+pub(super) const NO_SERVICE: &str = "no service is configured: add a `[service.NAME]` section \
+                                     (`gonogo init --dry-run` prints one to start from)";
+
 /// What the configuration is read with, in this process.
 pub(super) fn surroundings() -> Surroundings {
     Surroundings {

@@ -1,6 +1,7 @@
 //! `gonogo status`: where every release stands.
 
 use serde_json::json;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     cli::{
@@ -53,14 +54,23 @@ pub(super) async fn status(
         return Ok(exit);
     }
     if rows.is_empty() {
-        out.line("no service is configured");
+        out.line(session::NO_SERVICE);
     } else if out.plain {
         out.lines(
             rows.iter()
                 .map(|lane| report::plain::sentence(&world, lane, now)),
         );
     } else {
-        out.lines(report::plain::status(&world, rows.iter().copied(), now));
+        let table = report::plain::status(&world, rows.iter().copied(), now);
+        match out.width {
+            Some(width) if table.iter().any(|line| width < line.width()) => {
+                let said = rows
+                    .iter()
+                    .map(|lane| report::plain::sentence(&world, lane, now));
+                out.lines(report::plain::broken(said, width));
+            }
+            _ => out.lines(table),
+        }
     }
     for backend in &backends {
         let liveness = world.liveness(backend, now);

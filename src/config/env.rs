@@ -43,6 +43,11 @@ pub fn is_utf8(env: &Env) -> bool {
     })
 }
 
+/// How wide lines may be, where somebody says so.
+pub fn columns() -> Option<usize> {
+    var("COLUMNS")?.parse().ok().filter(|columns| 0 < *columns)
+}
+
 /// Where a test asks the process to die. Builds without debug assertions have
 /// no such place.
 pub fn kill_at() -> Option<String> {

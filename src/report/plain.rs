@@ -39,6 +39,58 @@ pub fn table(heading: &[&str], rows: &[Vec<String>]) -> Vec<String> {
         .collect()
 }
 
+/// The same as sentences, one a row, that are read from left to right: each cell
+/// behind the word of its column. Without a heading the first cell is the word.
+pub fn sentences(heading: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+    let said = |cell: &&String| !cell.is_empty() && *cell != "–";
+    let named = |row: &Vec<String>| -> String {
+        let words = heading.iter().map(|word| word.to_lowercase());
+        let cells: Vec<String> = words
+            .zip(row)
+            .filter(|(_, cell)| said(cell))
+            .map(|(word, cell)| format!("{word} {cell}"))
+            .collect();
+        cells.join(", ")
+    };
+    let bare = |row: &Vec<String>| -> String {
+        let cells: Vec<&str> = row.iter().filter(said).map(String::as_str).collect();
+        match cells.as_slice() {
+            [first, rest @ ..] if !rest.is_empty() => format!("{first}: {}", rest.join(", ")),
+            _ => cells.join(", "),
+        }
+    };
+    rows.iter()
+        .map(|row| {
+            if heading.is_empty() {
+                bare(row)
+            } else {
+                named(row)
+            }
+        })
+        .collect()
+}
+
+/// Lines broken between words at `width` cells; what goes on is indented.
+pub fn broken(lines: impl IntoIterator<Item = String>, width: usize) -> Vec<String> {
+    let mut broken = Vec::new();
+    for whole in lines {
+        let kept = whole.len() - whole.trim_start().len();
+        let mut line = " ".repeat(kept);
+        let mut begun = false;
+        for word in whole.split_whitespace() {
+            if begun && width < line.width() + 1 + word.width() {
+                broken.push(std::mem::replace(&mut line, " ".repeat(kept + 4)));
+            } else if begun {
+                line.push(' ');
+            }
+            line.push_str(word);
+            begun = true;
+        }
+        broken.push(line);
+    }
+    broken
+}
+
 /// The rows of `status` as a table.
 pub fn status<'a>(
     world: &World,
@@ -201,5 +253,32 @@ mod tests {
             vec!["a".to_owned(), "y".to_owned()],
         ];
         assert_eq!(table(&["N", "V"], &rows), ["N     V", "東京  x", "a     y"]);
+    }
+
+    #[test]
+    fn a_table_can_be_read_from_left_to_right() {
+        let rows = vec![
+            vec!["3".to_owned(), "mk".to_owned(), "–".to_owned()],
+            vec!["4".to_owned(), String::new(), "confirmed".to_owned()],
+        ];
+        assert_eq!(
+            sentences(&["LINE", "WHO", "OUTCOME"], &rows),
+            ["line 3, who mk", "line 4, outcome confirmed"]
+        );
+        let check = vec![vec![
+            "  ✓ version".to_owned(),
+            "v1.34".to_owned(),
+            String::new(),
+        ]];
+        assert_eq!(sentences(&[], &check), ["  ✓ version: v1.34"]);
+    }
+
+    #[test]
+    fn a_line_is_broken_between_words() {
+        let line = "  line 3, who mk, outcome confirmed".to_owned();
+        assert_eq!(
+            broken([line], 18),
+            ["  line 3, who mk,", "      outcome", "      confirmed"]
+        );
     }
 }

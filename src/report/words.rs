@@ -123,7 +123,13 @@ pub fn waits_for(waits: &WaitsFor, now: Timestamp) -> Option<String> {
             you: Some(true),
         } => Some(format!("you: {what}")),
         WaitsFor::Person { what, you: None } => Some(format!("a person: {what}")),
-        WaitsFor::Machine { what } => Some(what.to_string()),
+        WaitsFor::Machine { what } => Some(match what.as_str() {
+            "rollout" => "the rollout".to_owned(),
+            // Its run waits or moves for another reason than a step of its own.
+            "waiting" | "running" | "failing" => "its run".to_owned(),
+            "queued" => "a runner".to_owned(),
+            stage => format!("its run: {stage}"),
+        }),
         WaitsFor::Timer { until } => {
             let left = (*until - now).to_std().unwrap_or_default();
             Some(format!("a timer, {} left", short_duration(left)))

@@ -59,7 +59,7 @@ fn promote_needs_full_on_a_running_canary_and_moves_traffic_then_the_alias() {
         .says("name one by --env");
     demo.run(&act("promote", &["--yes"]))
         .expect(64)
-        .says("promote --full");
+        .says("gonogo promote recsys-ranker --env prod-eu --full --yes");
     let done = demo
         .run(&act("promote", &["--full", "--yes", "--json"]))
         .expect(0)

@@ -8,7 +8,7 @@ use gonogo::{
 };
 use tempfile::TempDir;
 
-use super::run::{command, run};
+use super::run::{command, finish, run};
 
 /// A home with a configuration whose ledger holds one plan.
 fn home() -> (TempDir, PathBuf) {
@@ -72,6 +72,99 @@ fn the_ledger_is_listed_shown_and_verified() {
         .expect(0)
         .says("intact: 2 lines")
         .says("2:sha256:");
+}
+
+#[test]
+fn who_went_past_a_rule_stands_out_in_the_log() {
+    let (home, path) = home();
+    let paths = Paths {
+        ledger: path,
+        spools: Vec::new(),
+    };
+    let actor = Actor {
+        os_user: "mara".into(),
+        backends: Vec::new(),
+    };
+    let entry = Entry {
+        reason: Some("known slow store".into()),
+        overridden: Some("decision NO-GO".into()),
+        ..Entry::new(EntryKind::Intent, "skip", actor)
+    };
+    let at = Timestamp::from_timestamp(1_760_000_100, 0).unwrap();
+    Ledger::new(paths, Writer::this_process())
+        .append(&entry, at)
+        .unwrap();
+    let log = run(home.path(), &[WITH[0], WITH[1], "audit", "log"]).expect(0);
+    let line = |of: &str| log.out.lines().find(|line| line.contains(of)).unwrap();
+    assert!(line("skip").contains("skip (override)"), "{log:?}");
+    assert!(
+        line("skip").contains("past decision NO-GO: known slow store"),
+        "{log:?}"
+    );
+    assert!(!line("hold").contains("override"), "{log:?}");
+}
+
+#[test]
+fn plain_and_narrow_lists_are_sentences_and_no_tables() {
+    let (home, _) = home();
+    let log = ["--config", "config.toml", "audit", "log"];
+    let table = run(home.path(), &log).expect(0).out;
+    assert!(table.starts_with("LINE  WHEN"), "{table}");
+    let plain = run(home.path(), &[&log[..], &["--plain"]].concat());
+    let first = plain.out.lines().next().unwrap();
+    assert_eq!(
+        first,
+        "line 1, when 2025-10-09 08:53:20Z, who mara, what intent, verb hold, note p95 above the limit"
+    );
+    let mut narrow = command(home.path(), &log);
+    narrow.env("COLUMNS", "40");
+    let narrow = finish(narrow).expect(0).out;
+    assert!(narrow.starts_with("line 1, when"), "{narrow}");
+    for line in narrow.lines() {
+        assert!(line.chars().count() <= 40, "{line:?} in {narrow}");
+    }
+}
+
+#[test]
+fn a_secret_file_is_opened_by_the_check_and_never_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let config = "[backend.gh]\nkind = \"github_actions\"\ntoken = \"file:token\"\n";
+    fs::write(home.path().join("config.toml"), config).unwrap();
+    let check = [WITH[0], WITH[1], "config", "check"];
+    run(home.path(), &check)
+        .expect(64)
+        .says("backend `gh`: no credential from `file:token`: there is no file");
+    fs::write(home.path().join("token"), "ghp_first\nghp_second\n").unwrap();
+    let several = run(home.path(), &check).expect(64).says("several lines");
+    assert!(!format!("{several:?}").contains("ghp_"), "{several:?}");
+    fs::write(home.path().join("token"), "ghp_only\n").unwrap();
+    let right = run(home.path(), &check).expect(0);
+    assert!(!format!("{right:?}").contains("ghp_"), "{right:?}");
+}
+
+#[test]
+fn a_configuration_that_is_no_text_says_where() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(
+        home.path().join("config.toml"),
+        b"mode = \"rw\"\n# caf\xe9\n",
+    )
+    .unwrap();
+    run(home.path(), &[WITH[0], WITH[1], "config", "check"])
+        .expect(64)
+        .says("config.toml:2:6: byte 0xe9 is not UTF-8 text");
+}
+
+#[test]
+fn an_empty_configuration_says_what_to_write_into_it() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("config.toml"), "").unwrap();
+    for (command, code) in [("status", 0), ("check", 64)] {
+        run(home.path(), &[WITH[0], WITH[1], command])
+            .expect(code)
+            .says("no service is configured: add a `[service.NAME]` section")
+            .says("gonogo init --dry-run");
+    }
 }
 
 #[test]
