@@ -19,12 +19,11 @@ use crate::{
         stream,
     },
     config::Config,
-    domain::text::Clean,
     engine::clear::Mode,
     ui::{
         drive::{self, Options},
         paint::Look,
-        state::Setup,
+        state::{Hint, Setup},
         text::Charset,
         theme::{Depth, Theme},
     },
@@ -45,7 +44,7 @@ const BROWSER_NEEDS: [&str; 7] = [
 #[derive(Default)]
 pub(super) struct Stage {
     pub(super) badge: Option<&'static str>,
-    pub(super) coach: Vec<Clean>,
+    pub(super) coach: Vec<Hint>,
 }
 
 /// Opens the cockpit and stays until it is left.

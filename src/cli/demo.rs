@@ -10,8 +10,8 @@ use crate::{
     cli::{Stop, args::Demo, cockpit, exit::Exit, output::Out, session},
     config,
     domain::text::Clean,
-    report::plain,
     sim::{Sim, clock::Clock, scenario},
+    ui::state::Hint,
 };
 
 /// A demo under way: the world and the folder of its configuration.
@@ -19,7 +19,7 @@ pub(super) struct Stage {
     sim: Sim,
     folder: PathBuf,
     temporary: bool,
-    guide: Vec<String>,
+    guide: Vec<scenario::Told>,
 }
 
 /// Lists the stories.
@@ -28,7 +28,7 @@ pub(super) fn list(out: &mut Out) -> Exit {
         .into_iter()
         .map(|summary| vec![summary.name, summary.title])
         .collect();
-    out.lines(plain::table(&["STORY", "WHAT HAPPENS"], &rows));
+    out.table(&["STORY", "WHAT HAPPENS"], &rows);
     Exit::Ok
 }
 
@@ -75,6 +75,13 @@ fn keep_ledger_here(folder: &Path) -> std::io::Result<()> {
     std::fs::write(&path, format!("ledger = \"ledger.jsonl\"\n{text}"))
 }
 
+fn hint(told: &scenario::Told) -> Hint {
+    Hint {
+        text: Clean::line(&told.say),
+        holds: told.holds.clone(),
+    }
+}
+
 impl Stage {
     /// The configuration of the demo's world.
     pub(super) fn config(&self, out: &mut Out) -> Result<config::Config, Stop> {
@@ -85,7 +92,7 @@ impl Stage {
     pub(super) fn cockpit(&self) -> cockpit::Stage {
         cockpit::Stage {
             badge: Some("DEMO"),
-            coach: self.guide.iter().map(|line| Clean::line(line)).collect(),
+            coach: self.guide.iter().map(hint).collect(),
         }
     }
 
@@ -112,6 +119,24 @@ impl Stage {
         if self.temporary {
             // What is left in the temporary folder is the system's to clear.
             drop(std::fs::remove_dir_all(&self.folder));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::{filter::Filter, screen::fleet::view::TERMS};
+
+    #[test]
+    fn every_hint_waits_for_something_that_can_be_asked() {
+        for story in scenario::list() {
+            for told in scenario::load(&story.name).unwrap().guide {
+                let Some(holds) = told.holds else { continue };
+                let (filter, trouble) = Filter::parse(&holds, TERMS);
+                assert_eq!(trouble, None, "{}: {holds}", story.name);
+                assert!(!filter.is_empty(), "{}: {holds}", story.name);
+            }
         }
     }
 }

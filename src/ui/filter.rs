@@ -22,11 +22,11 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// The words it could not place, as a sentence; the rest of the filter is
-    /// in the other half.
+    /// Every term that names no column, in words; the rest of the filter is in
+    /// the other half.
     pub fn parse(text: &str, columns: &[&'static str]) -> (Self, Option<String>) {
         let mut terms = Vec::new();
-        let mut trouble = None;
+        let mut trouble: Vec<String> = Vec::new();
         for word in text.split_whitespace() {
             let (wanted, word) = match word.strip_prefix('!') {
                 Some(rest) => (false, rest),
@@ -34,12 +34,9 @@ impl Filter {
             };
             let (column, needle) = match word.split_once(':') {
                 Some((name, needle)) => match column_named(name, columns) {
-                    Some(column) => (Some(column), needle),
-                    None => {
-                        trouble = Some(format!(
-                            "no column `{name}`; there are {}",
-                            columns.join(", ")
-                        ));
+                    Ok(column) => (Some(column), needle),
+                    Err(why) => {
+                        trouble.push(why);
                         continue;
                     }
                 },
@@ -53,6 +50,7 @@ impl Filter {
                 });
             }
         }
+        let trouble = (!trouble.is_empty()).then(|| trouble.join("; "));
         (Self { terms }, trouble)
     }
 
@@ -80,16 +78,19 @@ impl Filter {
 }
 
 /// The column a word names: exactly, or by a unique beginning.
-fn column_named(name: &str, columns: &[&'static str]) -> Option<&'static str> {
+fn column_named(name: &str, columns: &[&'static str]) -> Result<&'static str, String> {
     if let Some(exact) = columns.iter().find(|column| **column == name) {
-        return Some(exact);
+        return Ok(exact);
     }
-    let mut begin = columns
+    let begin: Vec<&'static str> = columns
         .iter()
-        .filter(|column| !name.is_empty() && column.starts_with(name));
-    match (begin.next(), begin.next()) {
-        (Some(only), None) => Some(only),
-        _ => None,
+        .copied()
+        .filter(|column| !name.is_empty() && column.starts_with(name))
+        .collect();
+    match begin.as_slice() {
+        [only] => Ok(only),
+        [] => Err(format!("no column `{name}`")),
+        several => Err(format!("`{name}:` could be {}", several.join(" or "))),
     }
 }
 
@@ -146,6 +147,13 @@ mod tests {
         check("ver:x", false);
         let (filter, trouble) = Filter::parse("st:held", COLUMNS);
         assert!(filter.is_empty());
-        assert!(trouble.unwrap().contains("no column `st`"));
+        assert_eq!(trouble.unwrap(), "`st:` could be stage or state");
+    }
+
+    #[test]
+    fn every_term_without_a_column_is_named_and_hides_nothing() {
+        let (filter, trouble) = Filter::parse("foo:bar held !ba:z", COLUMNS);
+        assert_eq!(trouble.unwrap(), "no column `foo`; no column `ba`");
+        assert_eq!(filter, Filter::parse("held", COLUMNS).0);
     }
 }

@@ -121,11 +121,21 @@ pub struct Setup {
     /// A badge beside the mode (`DEMO`).
     pub badge: Option<&'static str>,
     /// What a first-time user is told: where to look, which keys to try.
-    pub coach: Vec<Clean>,
+    pub coach: Vec<Hint>,
     /// The configuration binds to read-only.
     pub read_only: bool,
     /// Who sits here.
     pub person: Clean,
+}
+
+/// What a first-time user is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hint {
+    /// A sentence.
+    pub text: Clean,
+    /// A filter of the fleet: it is told while that finds something, so that
+    /// nobody is told to do what is done. `None`: always.
+    pub holds: Option<String>,
 }
 
 /// Where one is.

@@ -19,7 +19,7 @@ pub(crate) struct File {
     pub(crate) title: Option<String>,
     pub(crate) about: Option<String>,
     #[serde(default)]
-    pub(crate) guide: Vec<String>,
+    pub(crate) guide: Vec<Hint>,
     pub(crate) focus: Option<Focus>,
     /// Text of the configuration gonogo gets, with `${…}` for addresses, tokens and durations.
     #[serde(default)]
@@ -44,6 +44,23 @@ pub(crate) struct File {
     pub(crate) traffic: Vec<Traffic>,
     #[serde(default)]
     pub(crate) at: Vec<At>,
+}
+
+/// A line of the guide: always told, or only while a filter of the fleet finds
+/// something (`env:prod-us stage:approve`), so that it follows what was done.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Hint {
+    Always(String),
+    While(HintWhile),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HintWhile {
+    pub(crate) say: String,
+    #[serde(rename = "while")]
+    pub(crate) holds: String,
 }
 
 /// What `endpoints.json` names beside addresses and tokens.

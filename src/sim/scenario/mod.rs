@@ -32,7 +32,7 @@ pub struct Scenario {
     /// What happens in it, in a few sentences.
     pub about: String,
     /// What to look at and which keys to try, one hint a line.
-    pub guide: Vec<String>,
+    pub guide: Vec<Told>,
     pub(crate) focus: Focus,
     pub(crate) config: String,
     pub(crate) personas: Vec<Persona>,
@@ -43,6 +43,15 @@ pub struct Scenario {
     pub(crate) manifests: Vec<Value>,
     /// In order of time.
     pub(crate) script: Vec<Moment>,
+}
+
+/// A hint of the guide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What is said.
+    pub say: String,
+    /// A filter of the fleet; the hint stands while it finds something. `None`: always.
+    pub holds: Option<String>,
 }
 
 /// A cause and when it comes.

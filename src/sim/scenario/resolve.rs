@@ -9,10 +9,10 @@ use crate::sim::{
     digest,
     kubernetes::Fault,
     scenario::{
-        Moment, Scenario, ScenarioError, check,
+        Moment, Scenario, ScenarioError, Told, check,
         embedded::PARTS,
         expand,
-        file::{self, At, FaultKind, File},
+        file::{self, At, FaultKind, File, Hint, HintWhile},
     },
 };
 
@@ -63,6 +63,16 @@ pub(crate) fn title(text: &str) -> Option<String> {
     table.get("title")?.as_str().map(str::to_owned)
 }
 
+fn told(hint: Hint) -> Told {
+    match hint {
+        Hint::Always(say) => Told { say, holds: None },
+        Hint::While(HintWhile { say, holds }) => Told {
+            say,
+            holds: Some(holds),
+        },
+    }
+}
+
 /// Reads and checks one scenario.
 pub(crate) fn scenario(name: &str, file: &str, text: &str) -> Result<Scenario, ScenarioError> {
     let source = Source { file, text };
@@ -91,7 +101,7 @@ pub(crate) fn scenario(name: &str, file: &str, text: &str) -> Result<Scenario, S
         name: name.to_owned(),
         title: whole.title.unwrap_or_default(),
         about: whole.about.unwrap_or_default().trim().to_owned(),
-        guide: whole.guide,
+        guide: whole.guide.into_iter().map(told).collect(),
         focus,
         config: whole.config,
         personas: whole.persona,

@@ -185,7 +185,7 @@ pub fn lane_sign(lane: &Lane, decision: Option<&Decision>) -> Sign {
 }
 
 /// Who or what a lane waits for, in a few words.
-pub fn waits(waits: &WaitsFor, now: Timestamp) -> Line {
+pub fn waits(waits: &WaitsFor, place: &Place, now: Timestamp) -> Line {
     match waits {
         WaitsFor::Person {
             you: Some(true), ..
@@ -195,7 +195,9 @@ pub fn waits(waits: &WaitsFor, now: Timestamp) -> Line {
         WaitsFor::Person {
             you: Some(false), ..
         } => Line::plain("others"),
-        WaitsFor::Machine { what } => Line::dim(what.to_string()),
+        // What it does there says the stage; the column has room for who.
+        WaitsFor::Machine { .. } if place.is_in_environment() => Line::dim("pods"),
+        WaitsFor::Machine { .. } => Line::dim("CI"),
         WaitsFor::Timer { until } => Line::dim(text::age(text::between(now, *until))),
         WaitsFor::Nothing => Line::new(),
     }

@@ -44,51 +44,97 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         inside,
         &panel::flow::lines(scene, usize::from(inside.width)),
     );
-    if area.height < 26 {
-        narrow(painter, rest, scene);
+    if area.width < HALVES || rest.height < 21 {
+        stacked(painter, rest, scene);
         return;
     }
-    let said: Vec<usize> = (0..PANES)
-        .map(|index| text_of(scene, index, usize::from(rest.width / 2)).len() + 2)
-        .collect();
-    let wanted = |a: usize, b: usize| {
-        let most = said.get(a).max(said.get(b)).copied().unwrap_or_default();
-        text::cells(most)
+    let wanted = |index: usize| wanted(scene, index, rest.width / 2);
+    let timeline = if rest.height < 25 { 4 } else { 6 };
+    let rows = [
+        (TOP, wanted(0).max(wanted(1))),
+        (LOWER, wanted(2)),
+        (timeline, timeline),
+    ];
+    let [top, middle, bottom] =
+        Layout::vertical(heights(rest.height, &rows, wanted(3))).areas(rest);
+    for (area, panes) in [(top, [0, 1]), (middle, [2, 3])] {
+        let [left, right] = Layout::horizontal([Constraint::Percentage(50); 2]).areas(area);
+        pane(painter, left, scene, panes[0]);
+        pane(painter, right, scene, panes[1]);
+    }
+    pane(painter, bottom, scene, 4);
+}
+
+/// From this width on gates and keys stand beside each other: half of it says of
+/// a gate what the whole of a small window says.
+const HALVES: u16 = 120;
+/// Rows that what a release is made of and its rollout have in the smallest usual window.
+const TOP: u16 = 8;
+/// Rows that its gates have there.
+const LOWER: u16 = 7;
+
+/// Gates, keys and timeline below each other as far as there is room. `Tab`
+/// brings those that have none to where the last one is.
+fn stacked(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    let chosen = scene.state.pane();
+    let below: Vec<usize> = match area.height {
+        32.. => vec![2, 3, 4],
+        26.. => vec![2, if chosen == 4 { 4 } else { 3 }],
+        _ => vec![if chosen < 3 { 2 } else { chosen }],
     };
-    // What is said decides the heights; what is left over is the timeline's.
-    let first = wanted(0, 1);
-    let second = wanted(2, 3).min(rest.height.saturating_sub(first + 8));
-    let timeline = rest.height.saturating_sub(first + second).max(6);
-    let [top, middle, bottom] = Layout::vertical([
-        Constraint::Max(first),
-        Constraint::Max(second),
-        Constraint::Length(timeline),
-    ])
-    .areas(rest);
-    let halves = [Constraint::Percentage(50), Constraint::Percentage(50)];
-    let [top_left, top_right] = Layout::horizontal(halves).areas(top);
-    let [middle_left, middle_right] = Layout::horizontal(halves).areas(middle);
-    for (index, area) in [top_left, top_right, middle_left, middle_right, bottom]
-        .into_iter()
-        .enumerate()
-    {
-        pane(painter, area, scene, index);
+    let half = area.width / 2;
+    let top = TOP.min(area.height * 5 / 9);
+    let mut rows = vec![(top, wanted(scene, 0, half).max(wanted(scene, 1, half)))];
+    for index in &below {
+        let least = if *index == 2 { LOWER } else { 6 };
+        rows.push((least, wanted(scene, *index, area.width)));
+    }
+    let areas = Layout::vertical(heights(area.height, &rows, 0)).split(area);
+    let [first, rest @ ..] = &*areas else {
+        return;
+    };
+    let [left, right] = Layout::horizontal([Constraint::Percentage(50); 2]).areas(*first);
+    pane(painter, left, scene, 0);
+    pane(painter, right, scene, 1);
+    for (area, index) in rest.iter().zip(below) {
+        pane(painter, *area, scene, index);
     }
 }
 
-/// Where there is no room for all, `Tab` brings the others to where the gates are.
-fn narrow(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
-    let [top, bottom] = Layout::vertical([Constraint::Fill(5), Constraint::Fill(4)]).areas(area);
-    let halves = [Constraint::Percentage(50), Constraint::Percentage(50)];
-    let [top_left, top_right] = Layout::horizontal(halves).areas(top);
-    pane(painter, top_left, scene, 0);
-    pane(painter, top_right, scene, 1);
-    let chosen = match scene.state.pane() {
-        3 => 3,
-        4 => 4,
-        _ => 2,
-    };
-    pane(painter, bottom, scene, chosen);
+/// Rows a pane would fill.
+fn wanted(scene: &Scene<'_>, index: usize, width: u16) -> u16 {
+    text::cells(text_of(scene, index, usize::from(width)).len() + 2)
+}
+
+/// Heights of rows of panes, each given as (at least, wanted): every one gets
+/// its least, then the second (the gates), the first and the others what they
+/// want, then the second what the keys beside it want. What is left over is the
+/// last one's.
+fn heights(total: u16, rows: &[(u16, u16)], keys: u16) -> Vec<Constraint> {
+    let mut over = total;
+    let mut heights: Vec<u16> = Vec::new();
+    for (least, _) in rows {
+        let given = over.min(*least);
+        over -= given;
+        heights.push(given);
+    }
+    let order = [1, 0].into_iter().chain(2..rows.len());
+    for index in order {
+        if let (Some(height), Some((_, wanted))) = (heights.get_mut(index), rows.get(index)) {
+            let more = over.min(wanted.saturating_sub(*height));
+            *height += more;
+            over -= more;
+        }
+    }
+    if let Some(second) = heights.get_mut(1) {
+        let more = over.min(keys.saturating_sub(*second));
+        *second += more;
+        over -= more;
+    }
+    if let Some(last) = heights.last_mut() {
+        *last += over;
+    }
+    heights.into_iter().map(Constraint::Length).collect()
 }
 
 /// What a pane says in a frame of this width.
@@ -97,8 +143,10 @@ fn text_of(scene: &Scene<'_>, index: usize, width: usize) -> Vec<Line> {
     match index {
         0 => panel::parts::lines(scene),
         1 => {
-            let mut said = panel::canary::lines(scene, width);
+            // What users feel matters more than what the controller says of itself.
+            let (mut said, more) = panel::canary::parts(scene, width);
             said.extend(panel::metrics::short(scene, width));
+            said.extend(more);
             said
         }
         2 => panel::findings::lines(scene, width),

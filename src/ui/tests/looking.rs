@@ -75,6 +75,63 @@ fn a_filter_works_while_it_is_typed_and_esc_takes_it_back() {
 }
 
 #[test]
+fn a_filter_opened_again_is_there_to_be_edited_cleared_or_left() {
+    let mut cockpit = fleet();
+    cockpit.keys("/env:prod⏎/");
+    assert!(
+        cockpit.picture().contains("^u clear"),
+        "{}",
+        cockpit.picture()
+    );
+    cockpit.keys("stage:canary");
+    assert_eq!(cockpit.state.fleet.filter, "env:prod stage:canary");
+    cockpit.keys("⎋/⏎");
+    assert_eq!(cockpit.state.fleet.filter, "env:prod");
+    cockpit.keys("/");
+    cockpit.control('u');
+    cockpit.keys("recsys⏎");
+    assert_eq!(cockpit.state.fleet.filter, "recsys");
+    assert_eq!(cockpit.state.fleet.order.len(), 1);
+}
+
+#[test]
+fn text_pasted_into_a_filter_filters() {
+    let mut cockpit = fleet();
+    cockpit.keys("/");
+    cockpit.tell(Event::Paste("recsys\n".to_owned()));
+    cockpit.keys("⏎");
+    assert_eq!(cockpit.state.fleet.filter, "recsys");
+}
+
+#[test]
+fn a_term_without_a_column_is_named_while_typed_and_after() {
+    for size in [(80, 24), (120, 40)] {
+        let mut cockpit = Cockpit::new(world(), size);
+        cockpit.keys("/foo:bar ");
+        let picture = cockpit.picture();
+        assert!(picture.contains("▲ no column `foo`"), "{picture}");
+        assert!(
+            picture.contains("columns: service version env stage state"),
+            "{picture}"
+        );
+        cockpit.keys("⏎");
+        let picture = cockpit.picture();
+        assert!(picture.contains("▲ no column `foo`"), "{picture}");
+        assert_eq!(cockpit.state.fleet.order.len(), 7, "it hides nothing");
+    }
+}
+
+#[test]
+fn a_filter_that_hides_all_rows_takes_no_brake_off_the_header() {
+    let mut cockpit = fleet();
+    let header = |cockpit: &Cockpit| cockpit.picture().lines().next().unwrap().to_owned();
+    assert!(header(&cockpit).contains("BRAKE"), "{}", header(&cockpit));
+    cockpit.keys("/nothing-is-called-so⏎");
+    assert!(cockpit.state.fleet.order.is_empty());
+    assert!(header(&cockpit).contains("BRAKE"), "{}", header(&cockpit));
+}
+
+#[test]
 fn a_row_that_leaves_the_filter_takes_the_mark_with_it() {
     let mut cockpit = fleet().at("recsys-ranker", "prod-eu");
     cockpit.keys("/stage:canary⏎");

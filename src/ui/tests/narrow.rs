@@ -1,6 +1,8 @@
 //! Small windows, and what would get lost in them: hidden rows, cut names,
 //! numbers whose meaning stood further right.
 
+use std::collections::BTreeSet;
+
 use crate::{
     app::Book,
     domain::text::Clean,
@@ -289,5 +291,97 @@ fn a_sheet_says_how_old_the_word_of_every_backend_is() {
     let picture = sheet(&cockpit.picture());
     for backend in ["k8s ✓ 1s", "mlflow ✓ 9s", "prom ✓ 4s", "gh ✓ 2s"] {
         assert!(picture.contains(backend), "{picture}");
+    }
+}
+
+/// Sizes from the smallest usual one on, breakpoints and their neighbours among them.
+fn larger() -> impl Iterator<Item = (u16, u16)> {
+    let widths = [80, 99, 100, 114, 115, 119, 120, 140, 160, 169, 170, 200];
+    let heights = [24, 29, 30, 34, 35, 36, 40, 41, 60];
+    widths
+        .into_iter()
+        .flat_map(move |width| heights.map(move |height| (width, height)))
+}
+
+/// Words of a line: what is cut, drawn or counts the rest (`… 3 more`) is none.
+fn words(line: &str) -> BTreeSet<&str> {
+    let mut words = BTreeSet::new();
+    let mut all = line.split_whitespace();
+    while let Some(word) = all.next() {
+        if word == "…" {
+            all.nth(1);
+        } else if !word.contains(['…', '│', '█', '░', '┌']) {
+            words.insert(word);
+        }
+    }
+    words
+}
+
+#[test]
+fn no_larger_window_shows_less_of_the_fleet_than_the_smallest() {
+    for (service, environment) in [("recsys-ranker", "prod-eu"), ("fraud-score", "prod-us")] {
+        let mut cockpit = at(service, environment, (80, 24));
+        let small = cockpit.picture();
+        for size in larger() {
+            cockpit.tell(Event::Resize(size.0, size.1));
+            let picture = cockpit.picture();
+            for begins in [
+                "RELEASE",
+                "recsys-ranker",
+                "fraud-score",
+                "med-imaging",
+                "ads-ctr",
+            ] {
+                // The last one: the queue names some of them before the table does.
+                let of = |picture: &str| {
+                    let row = picture.lines().rfind(|line| line.contains(begins));
+                    row.unwrap_or_default().to_owned()
+                };
+                let (less, more) = (of(&small), of(&picture));
+                assert!(
+                    words(&less).is_subset(&words(&more)),
+                    "{size:?}: {less}\n{more}\n{picture}"
+                );
+            }
+        }
+    }
+}
+
+/// What a release's gates and first metric say, and which keys its hint line names.
+fn gates_and_keys(picture: &str) -> String {
+    let gates = picture
+        .lines()
+        .skip_while(|line| !line.contains("┌─ gates"));
+    let gates = gates.skip(1).take_while(|line| !line.starts_with('└'));
+    let keys = picture.lines().last().unwrap_or_default();
+    // The first metric is among what the smallest window has room for.
+    let metric = picture
+        .lines()
+        .find_map(|line| line.split_once("latency_p95"))
+        .map(|(_, values)| values);
+    let lines: Vec<&str> = gates.chain(metric).chain([keys]).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn no_larger_window_shows_less_of_a_release_than_the_smallest() {
+    for (service, environment) in [
+        ("recsys-ranker", "prod-eu"),
+        ("med-imaging", "prod-eu"),
+        ("fraud-score", "prod-us"),
+    ] {
+        let mut cockpit = at(service, environment, (80, 24));
+        cockpit.keys("2");
+        let small = gates_and_keys(&cockpit.picture());
+        assert!(3 < small.lines().count(), "{small}");
+        for size in larger() {
+            cockpit.tell(Event::Resize(size.0, size.1));
+            let picture = cockpit.picture();
+            let large = gates_and_keys(&picture);
+            assert!(
+                words(&small).is_subset(&words(&large)),
+                "{size:?} shows less than\n{small}\n{picture}"
+            );
+        }
     }
 }

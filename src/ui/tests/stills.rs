@@ -97,6 +97,42 @@ fn draw_them_anew() {
     for (path, drawn) in stills() {
         fs::write(path, drawn).unwrap();
     }
+    let (before, _, behind) = readme();
+    let text = format!("{before}```text\n{}\n```{behind}", sample());
+    fs::write("README.md", text).unwrap();
+}
+
+/// The screen in the README, as text.
+fn sample() -> String {
+    let shot = shots().into_iter().find(|shot| shot.name == "fleet");
+    let look = Look {
+        charset: Charset::Unicode,
+        ..Look::default()
+    };
+    let buffer = picture(&shot.unwrap(), (80, 24), look);
+    let mut lines: Vec<String> = Vec::new();
+    for y in 0..buffer.area.height {
+        let row: String = (0..buffer.area.width)
+            .map(|x| buffer[(x, y)].symbol())
+            .collect();
+        lines.push(row.trim_end().to_owned());
+    }
+    // What is empty between table and foot says nothing on paper.
+    lines.retain(|line| !line.is_empty());
+    lines.join("\n")
+}
+
+/// The README's text before, in and behind its screen.
+fn readme() -> (String, String, String) {
+    let text = fs::read_to_string("README.md").unwrap();
+    let (before, rest) = text.split_once("```text\n").unwrap();
+    let (sample, behind) = rest.split_once("\n```").unwrap();
+    (before.to_owned(), sample.to_owned(), behind.to_owned())
+}
+
+#[test]
+fn the_screen_in_the_readme_is_what_the_program_draws() {
+    assert_eq!(readme().1, sample());
 }
 
 fn picture(shot: &Shot, size: (u16, u16), look: Look) -> Buffer {

@@ -208,9 +208,11 @@ pub(super) fn paste(state: &mut UiState, text: &str, now: Timestamp) {
                 );
             }
         }
-        Some(Overlay::Filter(field, _) | Overlay::Search(field) | Overlay::Palette(field, _)) => {
+        Some(Overlay::Filter(field, _)) => {
             field.paste(text);
+            field.text().trim().clone_into(&mut state.fleet.filter);
         }
+        Some(Overlay::Search(field) | Overlay::Palette(field, _)) => field.paste(text),
         Some(Overlay::Columns(_) | Overlay::Page(..) | Overlay::Links(..) | Overlay::Leaving)
         | None => state.say(
             Sign::Warn,

@@ -61,7 +61,7 @@ fn filter_key(state: &mut UiState, key: Key, mut field: Field, before: String) -
             field.key(key);
         }
     }
-    field.text().clone_into(&mut state.fleet.filter);
+    field.text().trim().clone_into(&mut state.fleet.filter);
     Some(Overlay::Filter(field, before))
 }
 

@@ -9,7 +9,7 @@
 //! ▶‖ recsys   2026.08.21-3  eu    canary 2/4  ✓✓✓✓▲✓✓✓ 30 ███░ 41m
 //! ```
 //!
-//! From 100 columns on there is a preview of the marked row, from 160 on the
+//! From 115 columns on there is a preview of the marked row, from 170 on the
 //! marked release in full. Only rows on screen are laid out.
 
 mod queue;
@@ -20,7 +20,7 @@ use std::{collections::BTreeSet, ops::Range};
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::{
-    domain::{id::ReleaseId, quantity::counted},
+    domain::{id::ReleaseId, quantity::counted, text::Clean},
     engine::{
         self,
         lane::{Lane, Place, WaitsFor},
@@ -89,8 +89,10 @@ fn rows(scene: &Scene<'_>, area: Rect) -> Range<usize> {
 
 fn draw_middle(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     let side = match area.width {
-        160.. if area.height >= 24 => area.width - 86,
-        100.. if area.height >= 12 => 34,
+        // Narrower than this, the names of the stages would be cut.
+        170.. if area.height >= 24 => area.width - 86,
+        // Beside it the table still has all it has in a window of 80.
+        115.. if area.height >= 12 => 34,
         _ => 0,
     };
     let [rows, preview] =
@@ -239,7 +241,7 @@ fn cell(scene: &Scene<'_>, lane: &Lane, name: &str, width: usize) -> Line {
         "waits" if lane.back_aborted.is_some() => others(scene, lane, width),
         "waits" => match engine::queue::waits_for(scene.world, lane) {
             WaitsFor::Nothing => others(scene, lane, width),
-            somebody => waits(&somebody, scene.now),
+            somebody => waits(&somebody, &lane.place, scene.now),
         },
         "owner" => {
             let actor = scene
@@ -353,6 +355,18 @@ fn totals(scene: &Scene<'_>, rows: &Range<usize>, width: usize) -> Line {
             counted(all, "release", "releases")
         ))
     };
+    // What hides rows matters more than what is counted over all of them.
+    if !scene.state.fleet.filter.is_empty() {
+        line = line
+            .with(Role::Dim, " · ")
+            .with(Role::Key, format!("/ {}", scene.state.fleet.filter));
+    }
+    if let Some(trouble) = &scene.state.fleet.trouble {
+        line = line
+            .text(" ")
+            .sign(Sign::Warn)
+            .with(Role::Warn, format!(" {trouble}"));
+    }
     let asks = if width < 100 {
         ("waits", "wait")
     } else {
@@ -370,11 +384,6 @@ fn totals(scene: &Scene<'_>, rows: &Range<usize>, width: usize) -> Line {
                 .sign(sign)
                 .text(format!(" {}", counted(count, one, many)));
         }
-    }
-    if !scene.state.fleet.filter.is_empty() {
-        line = line
-            .with(Role::Dim, " · ")
-            .with(Role::Key, format!("/ {}", scene.state.fleet.filter));
     }
     line.with(
         Role::Dim,
@@ -418,9 +427,28 @@ fn legend_of(classes: &str, gap: &str, width: usize) -> (Line, usize) {
     (line, 0)
 }
 
+/// What a first-time user is told now: hints whose moment is over, or has not
+/// come, are left out.
+pub fn hints<'a>(scene: &Scene<'a>) -> Vec<&'a Clean> {
+    scene
+        .state
+        .setup
+        .coach
+        .iter()
+        .filter(|hint| {
+            let holds = |filter: &String| view::finds(scene.world, filter);
+            hint.holds.as_ref().is_none_or(holds)
+        })
+        .map(|hint| &hint.text)
+        .collect()
+}
+
 fn coach_height(area: Rect, scene: &Scene<'_>) -> u16 {
-    let told = &scene.state.setup.coach;
-    if scene.state.coached || told.is_empty() || area.height < 18 {
+    if scene.state.coached {
+        return 0;
+    }
+    let told = hints(scene);
+    if told.is_empty() || area.height < 18 {
         return 0;
     }
     let lines: usize = told
@@ -433,11 +461,8 @@ fn coach_height(area: Rect, scene: &Scene<'_>) -> u16 {
 fn draw_coach(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     let title = Line::new().with(Role::Strong, "first time here?");
     let inside = painter.frame_as(area, &title, &Line::dim("Esc closes this"), Role::Info);
-    let lines: Vec<Line> = scene
-        .state
-        .setup
-        .coach
-        .iter()
+    let lines: Vec<Line> = hints(scene)
+        .into_iter()
         .flat_map(|told| text::wrap(told, usize::from(inside.width.saturating_sub(2))))
         .map(|told| Line::plain(format!(" {told}")))
         .collect();

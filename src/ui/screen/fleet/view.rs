@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Names a filter knows beside the shown columns.
-const TERMS: &[&str] = &[
+pub const TERMS: &[&str] = &[
     "service", "version", "env", "stage", "state", "gates", "waits", "owner", "branch", "commit",
 ];
 
@@ -342,6 +342,15 @@ fn motion(place: &Place) -> usize {
         Place::Aborted | Place::Rejected { .. } => 6,
         Place::Live => 7,
     }
+}
+
+/// Whether a filter finds anything in the fleet.
+pub fn finds(world: &World, filter: &str) -> bool {
+    let (filter, _) = Filter::parse(filter, TERMS);
+    world
+        .lanes
+        .values()
+        .any(|lane| passes(&filter, world, lane))
 }
 
 fn passes(filter: &Filter, world: &World, lane: &Lane) -> bool {

@@ -7,7 +7,7 @@ use crate::ui::{
     keymap,
     line::Line,
     paint::Painter,
-    screen::{Scene, Screen, acts::Act},
+    screen::{Scene, Screen, acts::Act, fleet},
     sheet::{Sheet, Stage, reasons},
     state::Overlay,
     text,
@@ -55,7 +55,18 @@ fn hints(scene: &Scene<'_>, acts: &[Act]) -> Vec<Line> {
         })
     };
     if let Some(overlay) = &scene.state.overlay {
-        return overlay_hints(overlay);
+        let mut hints = overlay_hints(overlay);
+        if matches!(overlay, Overlay::Filter(..)) {
+            let columns = Line::dim(format!("columns: {}", fleet::view::TERMS.join(" ")));
+            // Who named a column that does not exist needs them most.
+            let at = if scene.state.fleet.trouble.is_some() {
+                0
+            } else {
+                hints.len()
+            };
+            hints.insert(at, columns);
+        }
+        return hints;
     }
     let own: &[Command] = match scene.state.view.screen {
         Screen::Fleet => &[
@@ -114,7 +125,7 @@ fn overlay_hints(overlay: &Overlay) -> Vec<Line> {
             &[("Esc", "leaves the field"), ("⏎", "keeps it")]
         }
         Overlay::Sheet(sheet) => return sheet_hints(sheet),
-        Overlay::Filter(..) => &[("⏎", "keep"), ("Esc", "as before")],
+        Overlay::Filter(..) => &[("⏎", "keep"), ("^u", "clear"), ("Esc", "as before")],
         Overlay::Search(_) => &[("⏎", "find"), ("Esc", "close")],
         Overlay::Palette(..) => &[
             ("Tab", "complete"),

@@ -141,7 +141,12 @@ fn badges(scene: &Scene<'_>, wide: bool) -> Line {
     if let Some(badge) = state.setup.badge {
         line = line.text("  ").with(Role::Badge, format!(" {badge} "));
     }
-    let critical = scene.lane().is_some_and(|lane| lane.critical);
+    // With nothing marked (a filter may hide all rows) the strictest holds.
+    let environments = &scene.world.catalog.environments;
+    let critical = scene.lane().map_or_else(
+        || environments.values().any(|spec| spec.critical),
+        |lane| lane.critical,
+    );
     let mode = state.modes.of(critical, scene.now);
     let role = match mode {
         Mode::ReadOnly => Role::Dim,

@@ -9,7 +9,7 @@ use crate::{
     },
     ui::{
         line::Line,
-        screen::{Scene, Screen, acts::Act, frame::trouble_word},
+        screen::{Scene, Screen, acts::Act, fleet, frame::trouble_word},
         sign::Sign,
         state::Overlay,
         text,
@@ -27,7 +27,10 @@ pub(super) fn status(scene: &Scene<'_>, acts: &[Act]) -> Line {
     match &state.overlay {
         Some(Overlay::Filter(field, _)) => {
             let (before, after) = field.halves();
-            let line = prompt("filter", before, after);
+            let shown = state.fleet.order.len();
+            let all = state.fleet.totals.all;
+            let line = prompt("filter", before, after)
+                .with(Role::Dim, format!("  {shown} of {all} shown"));
             return match &state.fleet.trouble {
                 Some(trouble) => line
                     .text("   ")
@@ -222,7 +225,7 @@ fn warning(scene: &Scene<'_>, acts: &[Act]) -> Line {
         ));
     }
     let at_fleet = scene.state.view.screen == Screen::Fleet;
-    match scene.state.setup.coach.first() {
+    match fleet::hints(scene).first() {
         Some(told) if at_fleet && !scene.state.coached => Line::dim(told.to_string()),
         Some(_) | None => Line::new(),
     }

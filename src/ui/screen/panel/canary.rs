@@ -4,7 +4,7 @@ use crate::{
     domain::{
         id::ReleaseId,
         quantity::Weight,
-        rollout::{Cutover, Revision, Role as RevisionRole, Rollout},
+        rollout::{Cutover, Revision, Role as RevisionRole, Rollout, RolloutPhase},
     },
     engine::lane::Place,
     ui::{
@@ -75,11 +75,18 @@ pub fn weight(scene: &Scene<'_>) -> Line {
 
 /// Everything about the rollout in at most seven lines.
 pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let (mut lines, more) = parts(scene, width);
+    lines.extend(more);
+    lines
+}
+
+/// The same: what must be seen, and what may be where there is room.
+pub fn parts(scene: &Scene<'_>, width: usize) -> (Vec<Line>, Vec<Line>) {
     let Some(rollout) = scene.rollout() else {
         let known = scene
             .lane()
             .map(|lane| format!("rollout {} has not been seen", lane.target));
-        return vec![Line::dim(known.unwrap_or_default())];
+        return (vec![Line::dim(known.unwrap_or_default())], Vec::new());
     };
     let narrow = width < NARROW;
     let mut lines = Vec::new();
@@ -101,18 +108,30 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
     let left = left.map_or_else(Line::new, |left| Line::dim(format!(", {left}")));
     lines.push(standing(rollout).join(left));
     lines.extend(back(scene).map(|back| Line::dim("back     ").join(back)));
+    let mut more = Vec::new();
+    let mut add = |must: bool, line: Line| {
+        if must {
+            lines.push(line);
+        } else {
+            more.push(line);
+        }
+    };
     let said_of_each = rollout.blue_green.is_some() && shown;
-    if !said_of_each && (!narrow || rollout.pods.ready < rollout.pods.desired) {
-        lines.push(pods(rollout, narrow));
+    let unready = rollout.pods.ready < rollout.pods.desired;
+    if !said_of_each && (!narrow || unready) {
+        add(unready, pods(rollout, narrow));
     }
     let said_already = narrow && rollout.held;
     if !rollout.message.is_empty() && !said_already {
-        lines.push(Line::dim("says     ").text(rollout.message.to_string()));
+        let troubled = rollout.aborted.is_some() || rollout.phase == RolloutPhase::Degraded;
+        let said = Line::dim("says     ").text(rollout.message.to_string());
+        add(troubled, said);
     }
     if let Some(gitops) = &rollout.gitops {
-        lines.push(Line::dim("owned by ").text(format!("{} {}", gitops.tool, gitops.owner)));
+        let owner = format!("{} {}", gitops.tool, gitops.owner);
+        add(false, Line::dim("owned by ").text(owner));
     }
-    lines
+    (lines, more)
 }
 
 /// What was rolled back, and what users have instead.

@@ -39,7 +39,7 @@ pub fn baseline(finding: &Finding) -> String {
         })
 }
 
-/// One line per gate.
+/// One line per gate; a reason that does not fit goes on below.
 pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
     let Some(decision) = scene.decision() else {
         return vec![Line::dim("nothing was judged yet")];
@@ -47,11 +47,14 @@ pub fn lines(scene: &Scene<'_>, width: usize) -> Vec<Line> {
     decision
         .findings
         .iter()
-        .map(|finding| line(scene, finding, width))
+        .flat_map(|finding| line(scene, finding, width))
         .collect()
 }
 
-fn line(scene: &Scene<'_>, finding: &Finding, width: usize) -> Line {
+/// Lines a reason may take: the first says which gate, so none is crowded out.
+const REASON: usize = 3;
+
+fn line(scene: &Scene<'_>, finding: &Finding, width: usize) -> Vec<Line> {
     let sign = Sign::from(finding.verdict);
     let name = text::left(finding.gate.as_str(), 14.min(width / 3));
     let head = Line::new()
@@ -61,26 +64,49 @@ fn line(scene: &Scene<'_>, finding: &Finding, width: usize) -> Line {
         .text(" ");
     if finding.verdict < Verdict::Pass {
         let said = format!("{}: {}", finding.verdict.word(), finding.reason);
-        let line = head.with(sign.role(), said);
+        let indent = head.width();
+        let parts = text::wrap(&said, width.saturating_sub(indent).max(12));
+        let mut lines: Vec<Line> = Vec::new();
+        let cut = REASON < parts.len();
+        for (index, part) in parts.into_iter().take(REASON).enumerate() {
+            let start = if lines.is_empty() {
+                head.clone()
+            } else {
+                Line::plain(" ".repeat(indent))
+            };
+            let more = if cut && index + 1 == REASON {
+                " …"
+            } else {
+                ""
+            };
+            lines.push(start.with(sign.role(), part + more));
+        }
         let rule = format!("  asks {}", finding.rule);
         let judged = finding.verdict == Verdict::Fail && !finding.rule.is_empty();
-        return if judged && line.width() + text::width(&rule) <= width {
-            line.with(Role::Dim, rule)
-        } else {
-            line
-        };
+        let room = lines
+            .last()
+            .map_or(0, |last| width.saturating_sub(last.width()));
+        if judged && text::width(&rule) <= room {
+            if let Some(last) = lines.last_mut() {
+                *last = std::mem::take(last).with(Role::Dim, rule);
+            }
+        } else if judged && indent + text::width(&rule) - 2 <= width {
+            let start = Line::plain(" ".repeat(indent));
+            lines.push(start.with(Role::Dim, rule.trim_start().to_owned()));
+        }
+        return lines;
     }
     if finding.observed.is_none() {
-        return head.with(Role::Dim, finding.rule.to_string());
+        return vec![head.with(Role::Dim, finding.rule.to_string())];
     }
     let line = head
         .text(text::right(&observed(finding), 10))
         .with(Role::Dim, format!("  {}", needs(scene, finding)));
     let compared = baseline(finding);
-    if compared.is_empty() || width < line.width() + compared.len() + 3 {
-        return line;
+    if compared.is_empty() || width < line.width() + text::width(&compared) + 3 {
+        return vec![line];
     }
-    line.with(Role::Dim, format!("   {compared}"))
+    vec![line.with(Role::Dim, format!("   {compared}"))]
 }
 
 /// What stands in the way or needs a look, worst first.

@@ -79,7 +79,7 @@ pub fn decision_line(scene: &Scene<'_>) -> Line {
     }
 }
 
-/// The marked release beside the fleet's table, from 100 columns on.
+/// The marked release beside the fleet's table, from 115 columns on.
 pub fn preview(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     let Some(lane) = scene.lane() else {
         lines(painter, area, "nothing marked", &Line::new(), &[]);
@@ -115,7 +115,7 @@ pub fn preview(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     lines(painter, area, lane.service.as_str(), &remark, &said);
 }
 
-/// The marked release in full beside the fleet's table, from 160 columns on.
+/// The marked release in full beside the fleet's table, from 170 columns on.
 pub fn cockpit(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     let Some(lane) = scene.lane() else {
         lines(painter, area, "nothing marked", &Line::new(), &[]);

@@ -129,7 +129,10 @@ fn filter(state: &mut UiState, argument: Option<String>, now: Timestamp) {
         Some(text) => state.fleet.filter = text,
         None => {
             let before = state.fleet.filter.clone();
-            state.overlay = Some(Overlay::Filter(Field::with(&before), before));
+            // Behind a gap, so that what is typed is a term of its own.
+            let gap = if before.is_empty() { "" } else { " " };
+            let field = Field::with(&format!("{before}{gap}"));
+            state.overlay = Some(Overlay::Filter(field, before));
         }
     }
 }
