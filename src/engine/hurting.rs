@@ -43,7 +43,7 @@ fn outside_since(world: &World, lane: &Lane, rule: &GateRule) -> Option<Timestam
         .metric(&lane.service, &lane.environment, metric)?;
     let known = &world.windows.get(&spec.id)?.value;
     // Once all are on it, it is measured where stable is.
-    let on_stable = lane.place == Place::Live && spec.stable.is_some();
+    let on_stable = lane.place.is_of_stable() && spec.stable.is_some();
     let value = |window: &Window| {
         if on_stable {
             window.stable

@@ -124,7 +124,7 @@ pub fn waits_for(waits: &WaitsFor, now: Timestamp) -> Option<String> {
         } => Some(format!("you: {what}")),
         WaitsFor::Person { what, you: None } => Some(format!("a person: {what}")),
         WaitsFor::Machine { what } => Some(match what.as_str() {
-            "rollout" => "the rollout".to_owned(),
+            "rollout" | "roll back" | "abort" => format!("the {what}"),
             // Its run waits or moves for another reason than a step of its own.
             "waiting" | "running" | "failing" => "its run".to_owned(),
             "queued" => "a runner".to_owned(),
