@@ -1,6 +1,6 @@
 //! From findings to GO, HOLD or NO-GO, with the reasons worst first.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
@@ -14,26 +14,47 @@ use crate::{
     },
     engine::{
         gate,
+        lane::{self, Lane},
         world::{DecisionId, World},
     },
 };
 
-/// Judges the release each lane of a service shows.
+/// Judges what can be acted on in each lane of a service: the release it shows
+/// and, where these are others, the one in its rollout and the one a way back
+/// leads from. Nobody is to act on a decision that is not kept true, so decisions
+/// about any other are dropped.
 pub fn judge_service(world: &mut World, service: &ServiceSpec, now: Timestamp) {
     let Some(policy) = world.catalog.policy(service).cloned() else {
         return;
     };
     let mut made = Vec::new();
     for place in &service.places {
-        made.extend(judge(world, service, place, &policy, now));
+        let id = (service.name.clone(), place.environment.clone());
+        let Some(shown) = world.lanes.get(&id) else {
+            continue;
+        };
+        let beside = lane::beside(world, service, place, shown);
+        for lane in [shown].into_iter().chain(&beside) {
+            made.extend(judge(world, service, place, lane, &policy, now));
+        }
+    }
+    let kept: BTreeSet<DecisionId> = made.iter().map(id_of).collect();
+    let before = world.judged.insert(service.name.clone(), kept.clone());
+    for id in before.unwrap_or_default().difference(&kept) {
+        forget_due(world, id);
+        world.decisions.remove(id);
     }
     for decision in made {
         keep(world, decision);
     }
 }
 
+fn id_of(decision: &Decision) -> DecisionId {
+    (decision.release.clone(), decision.environment.clone())
+}
+
 fn keep(world: &mut World, decision: Decision) {
-    let id = (decision.release.clone(), decision.environment.clone());
+    let id = id_of(&decision);
     forget_due(world, &id);
     for at in due(&decision) {
         world.falls_due.insert((at, id.clone()), ());
@@ -58,16 +79,14 @@ fn due(decision: &Decision) -> impl Iterator<Item = Timestamp> {
 }
 
 /// Judges what one lane shows; `None` when it shows no release.
-pub fn judge(
+fn judge(
     world: &World,
     service: &ServiceSpec,
     place: &PlaceSpec,
+    lane: &Lane,
     policy: &Policy,
     now: Timestamp,
 ) -> Option<Decision> {
-    let lane = world
-        .lanes
-        .get(&(service.name.clone(), place.environment.clone()))?;
     let release = world.release(lane.release()?)?;
     let view = gate::View {
         world,

@@ -320,6 +320,38 @@ fn row(world: &World, service: &ServiceSpec, spec: &PlaceSpec, now: Timestamp) -
     }
 }
 
+/// The lane as it would be if it showed what else can be acted on: the release
+/// in its rollout, and on a way back the one users are taken from.
+pub(super) fn beside(
+    world: &World,
+    service: &ServiceSpec,
+    spec: &PlaceSpec,
+    shown: &Lane,
+) -> Vec<Lane> {
+    let Some(rollout) = world.rollouts.get(&spec.target) else {
+        return Vec::new();
+    };
+    let of = |hash: &Clean| release_of_revision(world, service, rollout, hash);
+    let carried = rollout.current_hash.as_ref().and_then(of);
+    let carried = carried.map(|release| Lane {
+        candidate: Some(release.id.clone()),
+        place: in_environment(rollout, is_under_way(rollout)),
+        ..shown.clone()
+    });
+    let back = back::under_way(world, service, spec, rollout);
+    let left = back.and_then(|back| of(&back.from.hash));
+    let left = left.map(|release| Lane {
+        candidate: None,
+        live: Some(release.id.clone()),
+        place: Place::Live,
+        ..shown.clone()
+    });
+    let lanes = carried.into_iter().chain(left);
+    lanes
+        .filter(|lane| lane.release() != shown.release())
+        .collect()
+}
+
 /// Releases this rollout has had: live, rolling out, or left behind. One that
 /// was rolled back is not on its way any more.
 fn tried(world: &World, service: &ServiceSpec, rollout: &Rollout) -> BTreeSet<ReleaseId> {

@@ -69,6 +69,8 @@ pub struct World {
     pub troubled: SharedMap<Scope, ()>,
     /// What each scope told and has not taken back.
     pub told: Told,
+    /// When a watch said of a thing that it is gone, last.
+    pub gone: SharedMap<Key, Option<Timestamp>>,
     /// Runs.
     pub runs: Table<RunId, Run>,
     /// Jobs.
@@ -112,6 +114,8 @@ pub struct World {
     pub lanes: SharedMap<LaneId, Lane>,
     /// Decisions.
     pub decisions: SharedMap<DecisionId, Arc<Decision>>,
+    /// Which of them each service was judged by last; there are no others.
+    pub judged: SharedMap<ServiceName, BTreeSet<DecisionId>>,
     /// When age alone changes a decision's findings, soonest first.
     pub falls_due: SharedMap<(Timestamp, DecisionId), ()>,
     /// Plans of ours, running and ended.
@@ -131,7 +135,8 @@ pub struct Known<V> {
     pub scope: Scope,
     /// How the last answer that contained it came.
     pub basis: Basis,
-    /// When that answer arrived.
+    /// When the newest answer that named it arrived. That one's value is this
+    /// one, unless its version counter says that it is older.
     pub at: Timestamp,
     /// When the value last differed from the one before.
     pub changed_at: Timestamp,
@@ -164,6 +169,9 @@ pub struct ScopeState {
     pub proved_at: Option<Timestamp>,
     /// When the request behind the newest *asked* answer began.
     pub asked_at: Option<Timestamp>,
+    /// When the newest *complete* answer arrived: what was heard in this scope
+    /// before it and is not in it is over.
+    pub complete_at: Option<Timestamp>,
     /// The failure since then, if any.
     pub trouble: Option<Trouble>,
 }
@@ -175,7 +183,7 @@ pub struct Trouble {
     pub kind: ErrorKind,
     /// The backend's words.
     pub message: Clean,
-    /// Since when it has been failing.
+    /// Since when it has been failing, as far as is known: no answer came since.
     pub since: Timestamp,
     /// When it last failed.
     pub last: Timestamp,
@@ -194,6 +202,19 @@ pub struct BackendState {
     pub budget: Option<Budget>,
     /// What it says about itself.
     pub server: Option<Server>,
+    /// When it told what it tells about itself and us.
+    pub told_at: OwnStamps,
+}
+
+/// When the newest answers arrived that told what a backend says about itself and us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnStamps {
+    /// Who we are there.
+    pub identity: Option<Timestamp>,
+    /// What is left of the budget.
+    pub budget: Option<Timestamp>,
+    /// Its version and clock.
+    pub server: Option<Timestamp>,
 }
 
 /// Whether a backend's word can be relied on now.

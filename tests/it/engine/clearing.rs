@@ -15,6 +15,7 @@ use gonogo::{
         observation::{Fact, Failure, Observation, PlanEvent, PlanProgress, PlanStart, Scope},
         permit::Permit,
         pipeline::{Phase, RunStatus},
+        verdict::Word,
     },
     engine::{
         clear::{Consent, Mode, Refusal, clear},
@@ -27,7 +28,7 @@ use proptest::prelude::*;
 
 use crate::support::build::{
     accuracy_gate, aliases, answer, approval, at, backend, canary, catalog, lane, latency_gate,
-    measure, model_run, registry, rollout, run, runs, target, version, world,
+    live, measure, model_run, registry, rollout, run, runs, target, version, world,
 };
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
@@ -339,4 +340,66 @@ fn a_backend_that_cannot_be_reached_is_silent_at_once_and_a_refused_question_is_
     let alive = answer("prod", "permits", NOW, vec![permit]);
     gonogo::engine::reduce::reduce(&mut world, &alive);
     assert_eq!(world.liveness(&prod, at(NOW)), Liveness::Live);
+}
+
+/// A canary that was taken back can be tried again while a newer run is what
+/// the row shows. Whether it may is asked of today's evidence, not of what it
+/// was when the row last showed it.
+#[test]
+fn what_is_tried_again_is_judged_by_todays_evidence_whatever_else_is_on_its_way() {
+    let of_accuracy = |when, accuracy| {
+        registry(
+            when,
+            aliases(&[("champion", 1)]),
+            vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
+            vec![
+                model_run(1, &[("accuracy", 0.95)]),
+                model_run(2, &[("accuracy", accuracy)]),
+            ],
+        )
+    };
+    let mut taken_back = canary("r/ranker:1111111", "r/ranker:9f3c2ab");
+    taken_back.aborted = Some(Some(at(NOW - 20)));
+    let told = |accuracy| {
+        let newer = run(3, "2222222ccccccccccccccccccccccccccccccccc", 80);
+        let told = [
+            runs(NOW - 25, &[&run(1, A, 0), &run(2, B, 50)]),
+            of_accuracy(NOW - 25, 0.96),
+            rollout(NOW - 20, taken_back.clone()),
+            runs(NOW - 15, &[&run(1, A, 0), &run(2, B, 50), &newer]),
+            of_accuracy(NOW - 10, accuracy),
+        ];
+        world(catalog(vec![accuracy_gate(0.9)]), &told, NOW)
+    };
+    let retried = |world: &World| {
+        let plan = propose(world, &Ask::new(Verb::Retry, lane()), at(NOW)).unwrap();
+        let shown = world.lanes[&lane()].release().cloned();
+        assert_ne!(plan.release, shown, "the row shows the newer one");
+        clear(world, &plan, Mode::ReadWrite, &Consent::default(), at(NOW)).map(drop)
+    };
+    assert_eq!(retried(&told(0.96)), Ok(()));
+    let refused = retried(&told(0.5)).unwrap_err();
+    assert_eq!(refused.decision(), Some(Word::NoGo), "{refused}");
+}
+
+#[test]
+fn decisions_are_about_what_can_be_acted_on_and_nothing_else() {
+    let both = [&run(1, A, 0), &run(2, B, 50)];
+    let mut world = world(
+        catalog(vec![accuracy_gate(0.9)]),
+        &[runs(NOW - 30, &both[..1]), runs(NOW - 20, &both)],
+        NOW,
+    );
+    let judged = |world: &World| -> Vec<String> {
+        let of = world.decisions.keys();
+        of.map(|(release, _)| release.to_string()).collect()
+    };
+    assert_eq!(judged(&world), ["recsys-ranker@1111111bbbbb"]);
+    // The first one rolls out while the second is still on its way.
+    gonogo::engine::reduce::reduce(&mut world, &rollout(NOW - 10, live("r/ranker:9f3c2ab")));
+    gonogo::engine::reduce::settle(&mut world, at(NOW));
+    assert_eq!(
+        judged(&world),
+        ["recsys-ranker@1111111bbbbb", "recsys-ranker@9f3c2ab00000"]
+    );
 }

@@ -2,21 +2,25 @@
 
 use gonogo::{
     domain::{
+        action::{Order, RolloutAction, RolloutOrder, RolloutSeen, Subject},
         backend::ErrorKind,
+        id::PlanId,
         measure::{Arm, Sample},
-        observation::{Basis, Batch, Fact, Failure, Observation, Scope},
+        observation::{
+            Basis, Batch, Fact, Failure, Observation, PlanEvent, PlanProgress, PlanStart, Scope,
+        },
         pipeline::{Outcome, RunStatus},
     },
     engine::{
         reduce::{reduce, settle},
-        world::{Liveness, World},
+        world::{Liveness, StepState, World},
     },
 };
 use proptest::prelude::*;
 
 use crate::support::build::{
-    aliases, answer, at, backend, canary, catalog, event, job, latency_gate, live, measure, model,
-    registry, rollout, run, runs, target, version, world,
+    aliases, answer, at, backend, canary, catalog, event, job, lane, latency_gate, live, measure,
+    model, registry, rollout, run, runs, target, version, world,
 };
 
 const A: &str = "9f3c2ab0000000000000000000000000000000aa";
@@ -152,6 +156,59 @@ fn trouble_has_a_beginning_and_is_healed_by_the_next_answer() {
 }
 
 #[test]
+fn the_newest_trouble_is_the_backends_whichever_was_heard_of_last() {
+    let world = world(
+        catalog(vec![]),
+        &[
+            failure("prom", "metric b", 120, ErrorKind::Timeout),
+            failure("prom", "metric a", 110, ErrorKind::Rejected),
+        ],
+        120,
+    );
+    let trouble = world.backends[&backend("prom")].trouble.clone().unwrap();
+    assert_eq!((trouble.kind, trouble.last), (ErrorKind::Timeout, at(120)));
+}
+
+#[test]
+fn a_step_that_was_seen_is_not_unsent_by_hearing_of_it_again() {
+    let told = |seconds, what| {
+        Observation::Plan(PlanEvent {
+            plan: PlanId::new("p"),
+            at: at(seconds),
+            what,
+        })
+    };
+    let started = told(
+        100,
+        PlanProgress::Started(Box::new(PlanStart {
+            verb: "abort".into(),
+            service: lane().0,
+            environment: Some(lane().1),
+            release: None,
+            actor: "mk".into(),
+            subject: Subject::Rollout(target()),
+            brake: true,
+            orders: vec![Order::Rollout(RolloutOrder {
+                target: target(),
+                action: RolloutAction::Abort,
+                seen: RolloutSeen {
+                    uid: "uid-1".into(),
+                    pod_hash: None,
+                    step: None,
+                    paused_since: None,
+                },
+            })],
+        })),
+    );
+    let sending = told(101, PlanProgress::Sending { step: 0 });
+    let seen = told(102, PlanProgress::Seen { step: 0 });
+    let again = [started, sending.clone(), seen, sending];
+    let world = world(catalog(vec![]), &again, 103);
+    let step = &world.plans[&PlanId::new("p")].steps[0];
+    assert_eq!(step.state, StepState::Seen { at: at(102) });
+}
+
+#[test]
 fn one_failing_scope_does_not_heal_with_another_ones_answer() {
     let world = world(
         catalog(vec![]),
@@ -222,7 +279,8 @@ fn independent() -> Vec<Observation> {
     ]
 }
 
-/// What a person would see: everything but the names given on the way.
+/// What a person would see: everything but the ids given on the way, which are
+/// what a release was first known by.
 fn seen(world: &World) -> String {
     let releases: Vec<String> = {
         let mut all: Vec<String> = world
@@ -230,8 +288,16 @@ fn seen(world: &World) -> String {
             .values()
             .map(|release| {
                 format!(
-                    "{:?} {:?} {:?} {:?} {}",
-                    release.commit, release.run, release.version, release.image, release.label
+                    "{:?} {:?} {:?} {:?} {} {} {} {} {:?}",
+                    release.commit,
+                    release.run,
+                    release.version,
+                    release.image,
+                    release.label,
+                    release.title,
+                    release.branch,
+                    release.actor,
+                    release.created_at
                 )
             })
             .collect();

@@ -225,6 +225,24 @@ fn what_was_aborted_is_not_begun_again_by_itself_while_users_are_well() {
 }
 
 #[test]
+fn where_users_are_is_judged_while_a_newer_run_is_what_the_row_shows() {
+    let mut world = scene(200.0, aborted());
+    let newer = run(3, "2222222ccccccccccccccccccccccccccccccccc", 90);
+    let all = runs(112, &[&run(1, A, 0), &run(2, B, 50), &newer]);
+    then_told(&mut world, &[all, p95(200.0, 112)], 112);
+    let row = &world.lanes[&lane()];
+    assert_ne!(
+        row.release(),
+        row.live.as_ref(),
+        "the row shows the newer one"
+    );
+    ask(&world, Verb::RollBack, None).unwrap_err();
+    then_told(&mut world, &[p95(300.0, 120)], 120);
+    let plan = ask(&world, Verb::RollBack, None).unwrap();
+    assert!(!plan.steps.is_empty(), "users are on something bad by now");
+}
+
+#[test]
 fn a_way_back_step_by_step_is_made_short_when_users_are_on_something_bad() {
     let stepwise = Rollout {
         promoting_full: false,

@@ -8,6 +8,7 @@ mod gates;
 mod going_back;
 mod indexes;
 mod lanes;
+mod order;
 mod outages;
 mod pipelines;
 mod switching;

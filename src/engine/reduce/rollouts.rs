@@ -1,0 +1,125 @@
+//! What is heard of a rollout, and what is remembered of it beyond its present state.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use crate::{
+    domain::{
+        Timestamp,
+        id::TargetId,
+        observation::{Batch, Key},
+        rollout::Rollout,
+        text::Clean,
+    },
+    engine::{
+        reduce::{Answer, tell, touch},
+        world::{HELD, HeldFull, Known, World},
+    },
+};
+
+pub(super) fn take_rollout(world: &mut World, batch: &Batch, rollout: &Rollout) -> Key {
+    let key = Key::Rollout(rollout.id.clone());
+    let known = world.rollouts.get(&rollout.id);
+    // A watch event may overtake the answer to an older question: of two words
+    // about one object its version counter says which is the newer.
+    let by_version = known
+        .filter(|known| known.uid == rollout.uid)
+        .and_then(|known| Some(rollout.version?.cmp(&known.version?)))
+        .filter(|order| order.is_ne());
+    let by_arrival = known.map(|known| batch.at.cmp(&known.at));
+    let is_older = by_version.or(by_arrival).is_some_and(Ordering::is_lt);
+    let last_at = known.map_or(batch.at, |known| known.at.max(batch.at));
+    let concerns = Arc::clone(&world.concerns);
+    if is_older {
+        let other = known.filter(|known| changes_mind(rollout, known));
+        let wanted = other.and_then(|known| Some((known.current_hash.clone()?, known.at)));
+        touch(world, wanted.is_some(), concerns.target(&rollout.id));
+        wants_since(world, &rollout.id, wanted);
+        named_again(world, &rollout.id, last_at);
+        return key;
+    }
+    if known.is_some_and(|known| changes_mind(known, rollout)) {
+        let wanted = rollout.current_hash.clone().map(|hash| (hash, last_at));
+        wants_since(world, &rollout.id, wanted);
+    }
+    let answer = Answer {
+        at: last_at,
+        ..Answer::of(batch)
+    };
+    let tables = (&mut world.rollouts, &mut world.told);
+    let changed = tell(tables, &rollout.id, &key, rollout, answer);
+    touch(world, changed, concerns.target(&rollout.id));
+    if let (true, Some(hash)) = (rollout.is_fully_promoted(), &rollout.current_hash) {
+        remember_full(world, rollout, hash, last_at);
+    }
+    key
+}
+
+/// Whether measurements made up to `before` say nothing about `after`: another
+/// revision is wanted, or the same one is tried again after an abort.
+fn changes_mind(before: &Rollout, after: &Rollout) -> bool {
+    let is_another = before.current_hash != after.current_hash;
+    let is_retried = before.aborted.is_some() && after.aborted.is_none();
+    is_another || is_retried
+}
+
+/// Remembers since when it wants what it wants. Where the word from before comes
+/// late, that is when the newest one arrived: too late rather than too early, so
+/// that no measurement from before the change counts.
+fn wants_since(world: &mut World, id: &TargetId, wanted: Option<(Clean, Timestamp)>) {
+    if let Some(wanted) = wanted {
+        world.wanted_since.insert(id.clone(), wanted);
+    }
+}
+
+/// An older word about it: it tells nothing new but that it was there.
+fn named_again(world: &mut World, id: &TargetId, at: Timestamp) {
+    let known = world.rollouts.get(id);
+    if let Some(known) = known.filter(|known| known.at < at) {
+        let known = Known {
+            at,
+            ..known.clone()
+        };
+        world.rollouts.insert(id.clone(), known);
+    }
+}
+
+/// Remembers which revision held all traffic, and from when until when: the best
+/// target for a roll back. What is heard late goes to its place in time.
+fn remember_full(world: &mut World, rollout: &Rollout, hash: &Clean, at: Timestamp) {
+    let history = world.held_full.entry(&rollout.id);
+    let history_is_empty = history.is_empty();
+    let place = history.partition_point(|full| full.from <= at);
+    let (before, after) = history.split_at_mut(place);
+    let stretch = |from, until, hash: &Clean| HeldFull {
+        hash: hash.clone(),
+        from,
+        until,
+    };
+    // What is found at the first look took over before it.
+    let changed = rollout.completed_at.or(rollout.changed_at);
+    let changed = changed.filter(|_| history_is_empty);
+    let from = changed.map_or(at, |changed| changed.min(at));
+    let mut new = vec![stretch(from, at, hash)];
+    match (before.last_mut(), after.first_mut()) {
+        (Some(before), _) if before.hash == *hash => {
+            before.until = before.until.max(at);
+            return;
+        }
+        (before, Some(after)) if after.hash == *hash => {
+            after.from = at;
+            if let Some(before) = before {
+                before.until = before.until.min(at);
+            }
+            return;
+        }
+        // In the middle of another's time, which came back then.
+        (Some(before), _) if at < before.until => {
+            new.push(stretch(before.until, before.until, &before.hash));
+            before.until = at;
+        }
+        (_, _) => {}
+    }
+    history.splice(place..place, new);
+    let oldest = history.len().saturating_sub(HELD);
+    history.drain(..oldest);
+}
