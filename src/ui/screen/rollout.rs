@@ -49,7 +49,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
         return;
     }
     let analyses = analyses(scene);
-    let wanted = analyses.len().max(revisions(scene).len()).max(3) + 2;
+    let wanted = analyses.len().max(revisions(scene, true).len()).max(3) + 2;
     let tables = text::cells(wanted)
         .min(rest.height * 2 / 5)
         .max(5)
@@ -75,12 +75,18 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     lower_tables(painter, lower, scene, &analyses);
 }
 
+/// Cells the table of analyses needs at least.
+const ANALYSES: u16 = 75;
+/// Cells a table of revisions needs for their hashes.
+const HASHES: u16 = 50;
+
 fn lower_tables(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, analyses: &[Line]) {
-    let revisions = revisions(scene);
-    if area.width >= 100 {
+    // Beside each other where a measurement still has the room of a small window.
+    let beside = (area.width * 42 / 100).min(area.width.saturating_sub(ANALYSES));
+    let revisions = revisions(scene, area.width < 120 || HASHES <= beside);
+    if area.width >= 120 {
         let [left, right] =
-            Layout::horizontal([Constraint::Percentage(58), Constraint::Percentage(42)])
-                .areas(area);
+            Layout::horizontal([Constraint::Min(ANALYSES), Constraint::Length(beside)]).areas(area);
         panel::lines(painter, left, "analyses", &counts(scene), analyses);
         panel::lines(painter, right, "revisions", &Line::new(), &revisions);
     } else if scene.state.pane() == 2 {
@@ -99,7 +105,13 @@ fn lower_tables(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, analys
 fn zoomed(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     match scene.state.pane() {
         1 => panel::lines(painter, area, "analyses", &counts(scene), &analyses(scene)),
-        2 => panel::lines(painter, area, "revisions", &Line::new(), &revisions(scene)),
+        2 => panel::lines(
+            painter,
+            area,
+            "revisions",
+            &Line::new(),
+            &revisions(scene, true),
+        ),
         _ => panel::charts::draw(painter, area, scene),
     }
 }
@@ -283,7 +295,7 @@ fn phase(phase: &AnalysisPhase) -> &str {
 }
 
 /// One line per revision, newest first.
-fn revisions(scene: &Scene<'_>) -> Vec<Line> {
+fn revisions(scene: &Scene<'_>, hashes: bool) -> Vec<Line> {
     let Some(rollout) = scene.rollout() else {
         return Vec::new();
     };
@@ -302,6 +314,7 @@ fn revisions(scene: &Scene<'_>) -> Vec<Line> {
             let age = revision
                 .created_at
                 .map_or_else(String::new, |at| text::ago(at, scene.now));
+            let hash = if hashes { revision.hash.as_str() } else { "" };
             Line::dim(format!("{:>4} ", revision.number))
                 .with(Role::Strong, text::left(&panel::canary::name(revision), 16))
                 .with(role, format!(" {word:<widest$}"))
@@ -310,7 +323,7 @@ fn revisions(scene: &Scene<'_>) -> Vec<Line> {
                     revision.pods.ready, revision.pods.desired
                 ))
                 .with(Role::Good, kept)
-                .with(Role::Dim, format!(" {age:>4} {}", revision.hash))
+                .with(Role::Dim, format!(" {age:>4} {hash}"))
         })
         .collect()
 }

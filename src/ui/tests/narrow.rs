@@ -385,3 +385,26 @@ fn no_larger_window_shows_less_of_a_release_than_the_smallest() {
         }
     }
 }
+
+#[test]
+fn no_larger_window_shows_less_of_an_analysis_than_the_smallest() {
+    let analyses = |picture: &str| -> String {
+        let lines = picture
+            .lines()
+            .skip_while(|line| !line.contains("┌─ analyses"));
+        let lines: Vec<&str> = lines.skip(1).take_while(|l| !l.starts_with('└')).collect();
+        lines.join("\n")
+    };
+    let mut cockpit = at("recsys-ranker", "prod-eu", (80, 24));
+    cockpit.keys("5");
+    let small = analyses(&cockpit.picture());
+    assert!(small.contains("result[0] <= 250"), "{small}");
+    for size in larger() {
+        cockpit.tell(Event::Resize(size.0, size.1));
+        let picture = cockpit.picture();
+        assert!(
+            words(&small).is_subset(&words(&analyses(&picture))),
+            "{size:?} shows less than\n{small}\n{picture}"
+        );
+    }
+}
