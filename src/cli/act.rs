@@ -131,7 +131,7 @@ pub(super) async fn act(
         reason: act.reason.as_deref().map(Clean::block),
         ..Ask::new(wanted.verb, lane.clone())
     };
-    wait_for_facts(session, &ask, act.timeout).await;
+    wait_for_facts(session, &ask, act).await;
     let world = session.handle.world();
     needs_full(&world, wanted, &lane)?;
     let plan = match propose(&world, &ask, session.handle.now()) {
@@ -157,8 +157,10 @@ pub(super) async fn act(
 }
 
 /// Waits for what the plan will be made of. A brake waits for its target's own
-/// backend and for no other; it goes as soon as there is something to send.
-async fn wait_for_facts(session: &mut Session, ask: &Ask, most: Duration) {
+/// backend and for no other; it goes as soon as there is something to send. What
+/// is only asked for sends nothing, and waits to be told whether it may.
+async fn wait_for_facts(session: &mut Session, ask: &Ask, act: &Act) {
+    let most = act.timeout;
     let all = session.backends_of(std::slice::from_ref(&ask.lane));
     let own = own_backend(session, ask);
     match ask.verb.class() {
@@ -182,7 +184,8 @@ async fn wait_for_facts(session: &mut Session, ask: &Ask, most: Duration) {
                 _ = timeout_at(until, worlds.wait_for(|world| plannable(world))) => {}
                 _ = session.wait_for(&own, most) => {}
             }
-            session.wait_for(&own, IDENTITY).await;
+            let patience = if act.dry_run { most } else { IDENTITY };
+            session.wait_for(&own, patience).await;
         }
         Class::Neutral | Class::Throttle | Class::Bend => {
             session.wait_for(&all, most).await;
