@@ -19,9 +19,11 @@ from support.say import Failed, step
 
 MANIFESTS = HERE / "manifests"
 
-# persona, user name, groups; `admin` has a client certificate instead of a token
+# persona, user name, groups; `admin` has a client certificate instead of a token.
+# What `team-manager` may change is for a lane to bind, one namespace at a time.
 TOKENS = [
     ("release-manager", "release-manager", "gonogo:release-managers"),
+    ("team-manager", "team-manager", "gonogo:viewers"),
     ("viewer", "viewer", "gonogo:viewers"),
     ("stranger", "stranger", ""),
 ]
@@ -41,17 +43,26 @@ CONTROLLERS = [
     "ttl-after-finished-controller",
 ]
 
+UNLIMITED = [
+    "--enable-priority-and-fairness=false",
+    "--max-requests-inflight=0",
+    "--max-mutating-requests-inflight=0",
+]
+
 ATTEMPTS = 3
 
 
-def up(folder, built):
-    """Starts a plane whose data, logs and process records live in `folder`."""
+def up(folder, built, fair=False):
+    """Starts a plane whose data, logs and process records live in `folder`.
+
+    Priority and fairness is off unless `fair`: dozens of cases at once must not wait for each other.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "pids").exists() and any((folder / "pids").iterdir()):
         raise Failed(f"{folder} already holds a plane; stop it first: plane down {folder}")
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _start(folder, built)
+            _start(folder, built, fair)
             return
         except BaseException as why:
             stop_all(folder)
@@ -60,7 +71,7 @@ def up(folder, built):
             step(f"a port was taken by somebody else, trying again ({attempt}/{ATTEMPTS})")
 
 
-def _start(folder, built):
+def _start(folder, built, fair):
     began = time.monotonic()
     programs = built / "bin"
     for old in ("pki", "etcd", "logs"):
@@ -115,9 +126,7 @@ def _start(folder, built):
             "--service-cluster-ip-range=10.0.0.0/24",
             "--endpoint-reconciler-type=none",
             "--disable-admission-plugins=ServiceAccount",
-            "--enable-priority-and-fairness=false",
-            "--max-requests-inflight=0",
-            "--max-mutating-requests-inflight=0",
+            *([] if fair else UNLIMITED),
             f"--audit-policy-file={MANIFESTS}/audit.yaml",
             f"--audit-log-path={folder}/logs/audit.log",
         ],

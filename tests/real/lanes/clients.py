@@ -15,6 +15,7 @@ import urllib.parse
 import urllib.request
 
 from support.bench import eventually, expect, run, same
+from support.cockpit import private
 from support.cluster import Cluster, kubectl_checks, plugin_checks
 from support.official import official
 from support.processes import Server, wait_until
@@ -189,19 +190,6 @@ def findings(told):
     """environment → gate → verdict, of what `check --json` says about one service."""
     return {
         checked["environment"]: {found["gate"]: found["verdict"] for found in checked["findings"]} for checked in told["checks"]
-    }
-
-
-def private(home):
-    """An environment in which gonogo keeps its files under `home`."""
-    home.mkdir(parents=True, exist_ok=True)
-    return {
-        "HOME": str(home),
-        "XDG_CONFIG_HOME": str(home / "config"),
-        "XDG_STATE_HOME": str(home / "state"),
-        "XDG_DATA_HOME": str(home / "data"),
-        "XDG_CACHE_HOME": str(home / "cache"),
-        "NO_COLOR": "1",
     }
 
 

@@ -10,11 +10,12 @@ import re
 import time
 
 from support.bench import Failed, eventually, expect, run, same
+from support.cockpit import Cockpit
 from support.exporter import Exporter
 from support.objects import pod_template
 from support.terminal import Terminal
 
-from lanes.clients import findings, private
+from lanes.clients import findings
 from lanes.mlflow import data
 
 SERVICE = "ranker"
@@ -103,26 +104,6 @@ better = "higher"
 fail = {{ below = 0.9 }}
 versus = {{ baseline = "champion", max_regression = {{ absolute = 0.01 }}, same_data = true, on_missing_baseline = "warn" }}
 """
-
-
-class Cockpit:
-    """gonogo with this lane's configuration and its own home."""
-
-    def __init__(self, program, folder, name, text):
-        self.program = program
-        self.env = private(folder / f"home-{name}")
-        self.config = folder / f"{name}.toml"
-        self.config.write_text(text, encoding="utf-8")
-
-    def run(self, *words, timeout=120):
-        """(code, standard output, standard error) of one command."""
-        return run(self.program, "--config", self.config, *words, env=self.env, timeout=timeout)
-
-    def must(self, code, *words):
-        """Runs a command that must end with `code`; its JSON, if it printed one."""
-        seen, out, err = self.run(*words)
-        same(seen, code, f"code of `gonogo {' '.join(words)}`\n{out[-1500:]}\n{err[-1500:]}")
-        return json.loads(out) if "--json" in words else out
 
 
 def lane(bench):

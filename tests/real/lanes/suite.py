@@ -11,12 +11,11 @@ import os
 import tomllib
 
 from support.bench import REAL
+from support.cockpit import private
 from suite.case import Case
 from suite.picture import differences, excused
 from suite.play import Play
 from suite.worlds import Demo, Real
-
-from lanes.clients import private
 
 # Cases under way at the same time; most of their time is waiting.
 SIDE_BY_SIDE = 8

@@ -110,6 +110,13 @@ class Bench:
             self._plane = Plane(folder)
         return self._plane
 
+    def own_plane(self, name):
+        """A second control plane for what would disturb the others, with priority and fairness."""
+        folder = self.folder / name
+        self._stops.append(lambda: processes.stop_all(folder))
+        self.script("controlplane/plane", "up", folder, "--fair")
+        return Plane(folder)
+
     def mlflow(self):
         """The address of this run's MLflow, started when first asked for."""
         if self._mlflow is None:
@@ -203,6 +210,8 @@ class Plane:
     def __init__(self, folder):
         self.folder = folder
         self.env = json.loads((folder / "env.json").read_text(encoding="utf-8"))
+        records = [processes.Server(record) for record in (folder / "pids").glob("*.json")]
+        self.commands = {record.name: record.command for record in records}
         self.api = {name: Api.of_kubeconfig(path) for name, path in self.env["personas"].items()}
         self.admin = self.api["admin"]
 
@@ -214,12 +223,26 @@ class Plane:
         """The path of a built program."""
         return str(pathlib.Path(self.env["bin"]) / name)
 
-    def sent(self):
-        """Every change the audit log holds, oldest first."""
-        lines = pathlib.Path(self.env["audit_log"]).read_text(encoding="utf-8").splitlines()
-        events = [json.loads(line) for line in lines]
+    def sent(self, user=None):
+        """Every change the audit log holds, oldest first; of one user, if named."""
         verbs = ("create", "update", "patch", "delete")
-        return [event for event in events if event["verb"] in verbs and event["level"] == "RequestResponse"]
+        return [event for event in self.asked(user) if event["verb"] in verbs and event["level"] == "RequestResponse"]
+
+    def asked(self, user=None):
+        """Every request the audit log holds, oldest first; of one user, if named."""
+        # Most lines are the controllers' own; they are told apart without being parsed.
+        sign = f'"username":"{user}"' if user else ""
+        with open(self.env["audit_log"], encoding="utf-8") as log:
+            # The server may be in the midst of a line.
+            return [json.loads(line) for line in log if sign in line and line.endswith("\n")]
+
+    def server(self, name):
+        """The handle of one of its processes."""
+        return processes.Server(self.folder / "pids" / f"{name}.json")
+
+    def again(self, name):
+        """Starts a process that was stopped, as it was."""
+        return processes.Server.start(name, self.commands[name], self.folder)
 
 
 def run(*command, env=None, timeout=60, cwd=None):
@@ -262,7 +285,7 @@ def eventually(what, seconds, ready):
 def _reason(why):
     text = str(why) or type(why).__name__
     kind = "" if isinstance(why, Failed) else f"{type(why).__name__}: "
-    return (kind + text)[:1500].replace("\n", "\n       ")
+    return (kind + text)[:4000].replace("\n", "\n       ")
 
 
 def _too_long(limit):

@@ -52,6 +52,7 @@ class Server:
         self.pid = known["pid"]
         self.started = known["started"]
         self.log = pathlib.Path(known["log"])
+        self.command = known["command"]
 
     @classmethod
     def start(cls, name, command, folder, env=None, cwd=None):
@@ -82,6 +83,7 @@ class Server:
                     "pid": child.pid,
                     "started": _start_time(child.pid),
                     "log": str(log),
+                    "command": [str(word) for word in command],
                 }
             ),
             encoding="utf-8",
