@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 use crate::sim::{
     Sim,
+    cause::Cause,
+    scenario,
     tests::{Client, until, world},
 };
 
@@ -205,6 +207,46 @@ async fn fleet_has_twelve_services_each_in_its_own_state() {
     let silent = client.query(&sim, "feature_psi{service=\"churn\"}").await;
     assert_eq!(silent["data"]["result"], json!([]));
     sim.stop().await;
+}
+
+/// A person must see each trouble come, stay and go, and nothing else with it.
+/// GitHub is asked every 30 s while nothing runs and is called silent after a
+/// minute, so its first trouble takes longest.
+#[test]
+fn each_fault_lasts_long_enough_to_be_seen_and_is_announced() {
+    let story = scenario::load("faults").unwrap();
+    let mut troubles: Vec<(f64, f64)> = Vec::new();
+    for moment in &story.script {
+        let begins = match &moment.cause {
+            Cause::Fault { fault, .. } => fault.is_some(),
+            Cause::Silence { on, .. } => *on,
+            _ => continue,
+        };
+        assert_eq!(moment.every, Some(600.0));
+        if begins {
+            troubles.push((moment.s, moment.s));
+        } else {
+            troubles.last_mut().unwrap().1 = moment.s;
+        }
+    }
+    assert_eq!(troubles.len(), 6);
+    let first = troubles[0];
+    assert!(first.1 - first.0 >= 75.0, "{first:?}");
+    let round = [&troubles[..], &[(first.0 + 600.0, first.1 + 600.0)]].concat();
+    for pair in round.windows(2) {
+        let ((from, to), (next, _)) = (pair[0], pair[1]);
+        assert!(to - from >= 45.0, "{from} to {to} is too short");
+        assert!(next - to >= 25.0, "no calm between {to} and {next}");
+        let announced = format!(
+            "{}:{:02} for {} s",
+            (from / 60.0).floor(),
+            from % 60.0,
+            to - from
+        );
+        let said: Vec<&str> = story.guide.iter().map(|told| told.say.as_str()).collect();
+        let guide = said.join(" ");
+        assert!(guide.contains(&announced), "{announced} is not in {guide}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

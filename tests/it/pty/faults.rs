@@ -4,7 +4,7 @@ use super::terminal::{Served, Terminal};
 
 #[test]
 fn each_backend_is_live_then_named_then_live_and_the_release_stays_on_screen() {
-    let served = Served::start("faults", "8");
+    let served = Served::start("faults", "12");
     // A hang lasts four seconds at this speed, the usual patience ten.
     let config = std::fs::read_to_string(served.config()).unwrap();
     let hasty = config.replace("[backend.prom]\n", "[backend.prom]\ntimeout = \"1s\"\n");
