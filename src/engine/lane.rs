@@ -390,6 +390,12 @@ fn is_under_way(rollout: &Known<Rollout>) -> bool {
 }
 
 fn in_environment(rollout: &Rollout, under_way: bool) -> Place {
+    // No revision is known to be there, so nobody is known to be on one.
+    if !rollout.observed && rollout.current_hash.is_none() && rollout.stable_hash.is_none() {
+        return Place::Unknown {
+            why: "the controller has not looked yet".into(),
+        };
+    }
     if rollout.aborted.is_some() && under_way {
         return match rollout.weight_actual {
             weight if weight.get() == 0 => Place::Aborted,

@@ -69,6 +69,20 @@ fn what_was_rolled_back_is_not_on_its_way_any_more() {
     assert_eq!(shown(&world).candidate, None);
 }
 
+#[test]
+fn a_rollout_the_controller_has_not_looked_at_is_not_live() {
+    let fresh = Rollout {
+        observed: false,
+        current_hash: None,
+        stable_hash: None,
+        revisions: Vec::new(),
+        phase: RolloutPhase::Progressing,
+        ..live("r/ranker:9f3c2ab")
+    };
+    let world = with(&[rollout(100, fresh)]);
+    assert_eq!(shown(&world).place.word(), "unknown");
+}
+
 /// A was gone back to from B: it had number 1 and has 3 now.
 fn gone_back() -> Rollout {
     let of = canary("r/ranker:1111111", "r/ranker:9f3c2ab").revisions;
