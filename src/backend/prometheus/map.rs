@@ -55,6 +55,8 @@ pub(super) fn stamps(data: &wire::QueryData) -> Vec<f64> {
 /// What a query came to, in words.
 pub(super) fn describe(sample: &Sample) -> String {
     match sample {
+        // Four decimals are what people read, unless they would hide all of it.
+        Sample::Value(value) if value.abs() < 0.001 => format!("{value}"),
         Sample::Value(value) => {
             let text = format!("{value:.4}");
             text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -103,7 +103,8 @@ impl PrometheusProbe {
         let remedy = match &sample {
             Sample::Value(_) => {
                 let unit = if arm == Arm::Traffic { "" } else { &*spec.unit };
-                return Check::good(&what, &format!("{} {unit}", map::describe(&sample)));
+                let seen = format!("{} {unit}", map::describe(&sample));
+                return Check::good(&what, seen.trim_end());
             }
             Sample::Empty => "fine while nothing runs; else check names and labels in the query",
             Sample::NotFinite(_) => "fine while there is no traffic; else check what it divides by",
