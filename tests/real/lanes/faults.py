@@ -31,7 +31,7 @@ STEPS = [{"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
 # What the issue promises.
 BACK = 60
 # Seconds in which the controller is found to work again after its server was away: its own affair, not gonogo's.
-CONTROLLER = 150
+CONTROLLER = 240
 # The server stands still for so long; half a minute of it gonogo cannot know.
 STILL = int(os.environ.get("FAULTS_STILL", "75"))
 
