@@ -224,7 +224,15 @@ impl Handle {
         };
         let id = PlanId::new(uuid::Uuid::now_v7().to_string());
         if let Err(refusal) = self.admit(&world, &id, &cleared).await {
-            self.write_refusal(&world, plan, &refusal).await;
+            if matches!(refusal, Refusal::NotWritten(_)) {
+                // Whoever is to do it by hand does not wait for a disk that
+                // hangs once more.
+                let (this, plan, told) = (self.clone(), plan.clone(), refusal.clone());
+                self.tasks
+                    .spawn(async move { this.write_refusal(&world, &plan, &told).await });
+            } else {
+                self.write_refusal(&world, plan, &refusal).await;
+            }
             return Err(refusal);
         }
         let start = PlanStart {

@@ -26,6 +26,12 @@ pub enum LedgerError {
         /// How long was waited.
         seconds: u64,
     },
+    /// The disk answers neither yes nor no.
+    #[error("`{path}` takes too long: its disk hangs, or another process holds it")]
+    Slow {
+        /// The file.
+        path: Clean,
+    },
     /// The last line cannot be read, so nothing can be tied to it.
     #[error(
         "line {line} of the ledger `{path}` cannot be read, so nothing can follow it: run `gonogo audit verify`, \

@@ -33,6 +33,8 @@ pub(super) struct Index {
     pub(super) sound: bool,
     /// Intents without outcome, by plan and step.
     open: BTreeMap<(PlanId, Option<u32>), Record>,
+    /// Plans and steps with an outcome.
+    ended: BTreeSet<(PlanId, Option<u32>)>,
     /// Where each plan began and what it has touched.
     plans: BTreeMap<PlanId, Trace>,
     /// The newest brake on each subject.
@@ -57,6 +59,7 @@ impl Default for Index {
             hash: chain::GENESIS.to_owned(),
             sound: true,
             open: BTreeMap::new(),
+            ended: BTreeSet::new(),
             plans: BTreeMap::new(),
             brakes: BTreeMap::new(),
             absorbed: BTreeSet::new(),
@@ -102,8 +105,9 @@ impl Index {
         self.hash = record.hash.to_string();
         let spooled = record.raw.get("spooled").and_then(|hash| hash.as_str());
         self.absorbed.extend(spooled.map(str::to_owned));
+        let is_late = spooled.is_some();
         match record.kind {
-            RecordKind::Intent => self.begin(record),
+            RecordKind::Intent => self.begin(record, is_late),
             RecordKind::Outcome => self.finish(&record),
             RecordKind::Refused
             | RecordKind::Nudge
@@ -114,7 +118,8 @@ impl Index {
         }
     }
 
-    fn begin(&mut self, record: Record) {
+    /// An intent that comes out of a spool is older than its place.
+    fn begin(&mut self, record: Record, is_late: bool) {
         let Some(plan) = record.plan.clone() else {
             return;
         };
@@ -128,6 +133,10 @@ impl Index {
         {
             self.brakes.insert(subject, record.clone());
         }
+        let has_ended = |step| self.ended.contains(&(plan.clone(), step));
+        if is_late && (has_ended(record.step) || has_ended(None)) {
+            return;
+        }
         self.open.insert((plan, record.step), record);
     }
 
@@ -136,6 +145,7 @@ impl Index {
         let Some(plan) = &outcome.plan else {
             return;
         };
+        self.ended.insert((plan.clone(), outcome.step));
         if outcome.step.is_some() {
             self.open.remove(&(plan.clone(), outcome.step));
         } else {

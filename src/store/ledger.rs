@@ -21,6 +21,7 @@ use crate::{
         error::shown,
         file::{self, Lock},
         index::Index,
+        patience::Turn,
         spool,
         wire::{Line, Lost},
         writer::Writer,
@@ -30,8 +31,8 @@ use crate::{
 /// A ledger and this process's place in it.
 #[derive(Debug)]
 pub struct Ledger {
-    paths: Paths,
-    here: Writer,
+    pub(super) paths: Paths,
+    pub(super) here: Writer,
     index: Mutex<Index>,
 }
 
@@ -92,40 +93,6 @@ impl fmt::Display for First {
     }
 }
 
-/// Where a brake was written down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In the ledger, as it should be.
-    Ledger(Written),
-    /// In a spool, because the ledger could not be written.
-    Spool {
-        /// Which.
-        path: PathBuf,
-        /// Why not in the ledger.
-        why: LedgerError,
-    },
-}
-
-/// A brake could be written down nowhere. It is not sent; the person gets the
-/// command to do it by hand.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{ledger}; and no spool could be written{}", list(.spools))]
-pub struct Stranded {
-    /// Why not in the ledger.
-    pub ledger: LedgerError,
-    /// Why not in each spool.
-    pub spools: Vec<LedgerError>,
-}
-
-fn list(troubles: &[LedgerError]) -> String {
-    let mut text = String::new();
-    for trouble in troubles {
-        text.push_str("; ");
-        text.push_str(&trouble.to_string());
-    }
-    text
-}
-
 impl Ledger {
     /// The ledger at these paths, written to by `here`. Touches nothing yet.
     pub fn new(paths: Paths, here: Writer) -> Self {
@@ -154,7 +121,19 @@ impl Ledger {
     ///
     /// Nothing was written, or not all of it; nothing may be sent.
     pub fn append(&self, entry: &Entry, now: Timestamp) -> Result<Written, LedgerError> {
-        self.hold(now)?.write(Line::of(entry, &self.here, now))
+        self.append_if_awaited(entry, now, &Turn::default())
+    }
+
+    /// The same, unless nobody waits for it any more once it is its turn.
+    pub(super) fn append_if_awaited(
+        &self,
+        entry: &Entry,
+        now: Timestamp,
+        turn: &Turn,
+    ) -> Result<Written, LedgerError> {
+        let mut held = self.hold(now)?;
+        turn.is_awaited(&self.paths.ledger)?;
+        held.write(Line::of(entry, &self.here, now))
     }
 
     /// Appends an intent unless another plan is at work on the same subject, or
@@ -190,28 +169,9 @@ impl Ledger {
             .map(Admission::Written)
     }
 
-    /// Appends an entry of a brake; when the ledger cannot be written, to a
-    /// spool in another folder.
-    ///
-    /// # Errors
-    ///
-    /// It could be written nowhere.
-    pub fn append_or_spool(&self, entry: &Entry, now: Timestamp) -> Result<Place, Stranded> {
-        let why = match self.append(entry, now) {
-            Ok(written) => return Ok(Place::Ledger(written)),
-            Err(why) => why,
-        };
-        match spool::write(&self.paths.spools, entry, &self.here, now) {
-            Ok(path) => Ok(Place::Spool { path, why }),
-            Err(spools) => Err(Stranded {
-                ledger: why,
-                spools,
-            }),
-        }
-    }
-
     /// Takes over what is in the spools, and says how many lines that were.
-    /// Taking over twice is harmless: each line is known by its hash.
+    /// Taking over twice is harmless: each line is known by its hash, also one
+    /// that came to be here when its writer had turned to the spool already.
     ///
     /// # Errors
     ///
@@ -224,9 +184,12 @@ impl Ledger {
                 continue;
             };
             let mut held = self.hold(now)?;
+            let here = spool::also_here(&self.paths.ledger)?;
             for line in spool.lines() {
                 match line {
-                    Ok((_, hash)) if held.index.has_absorbed(&hash) => continue,
+                    Ok((_, hash)) if held.index.has_absorbed(&hash) || here.contains(&hash) => {
+                        continue;
+                    }
                     Ok((line, hash)) => held.write(Line {
                         spooled: Some(hash),
                         ..line

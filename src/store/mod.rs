@@ -5,6 +5,7 @@
 //! because a ledger outlives every version of the program that wrote it. All of
 //! it is synchronous; whoever calls from a task does so on a blocking thread.
 
+pub mod brake;
 pub mod chain;
 pub mod checkpoint;
 pub mod entry;
@@ -15,6 +16,7 @@ mod index;
 pub mod ledger;
 mod order;
 pub mod paths;
+mod patience;
 pub mod record;
 pub mod spool;
 pub mod verify;
@@ -22,10 +24,11 @@ mod wire;
 pub mod writer;
 
 pub use crate::store::{
+    brake::{Place, Stranded},
     entry::{Actor, Entry, EntryKind, SubjectDigest},
     error::LedgerError,
     history::{Full, History},
-    ledger::{Admission, First, Ledger, Place, Stranded, Written},
+    ledger::{Admission, First, Ledger, Written},
     paths::Paths,
     record::{Reader, Record, RecordKind},
     verify::{Report, Seal, verify},

@@ -9,14 +9,26 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde_json::Value;
 
 use crate::{
     domain::{Timestamp, id::PlanId},
-    store::{LedgerError, chain, entry::Entry, file, wire::Line, writer::Writer},
+    store::{
+        LedgerError, chain,
+        entry::Entry,
+        file,
+        patience::{Turn, in_time},
+        wire::Line,
+        writer::Writer,
+    },
 };
+
+/// How long a line waits for one spool. Folders may share a disk that hangs, so
+/// each has its own time.
+const SPOOL_MOST: Duration = Duration::from_millis(500);
 
 /// Writes an entry to the first spool that takes it, and says which that was.
 /// When none does, says why for each.
@@ -29,7 +41,10 @@ pub(super) fn write(
     let (text, _) = Line::of(entry, writer, now).sealed();
     let mut troubles = Vec::new();
     for spool in spools {
-        match write_to(spool, &text) {
+        let line = text.clone();
+        match in_time(SPOOL_MOST, spool, move |spool, turn| {
+            write_to(spool, &line, turn)
+        }) {
             Ok(()) => return Ok(spool.clone()),
             Err(trouble) => troubles.push(trouble),
         }
@@ -37,7 +52,7 @@ pub(super) fn write(
     Err(troubles)
 }
 
-fn write_to(spool: &Path, text: &str) -> Result<(), LedgerError> {
+fn write_to(spool: &Path, text: &str, turn: &Turn) -> Result<(), LedgerError> {
     file::make_folder(spool)?;
     owned_by_us(spool)?;
     let trouble = |error| LedgerError::io("write", spool, &error);
@@ -47,6 +62,7 @@ fn write_to(spool: &Path, text: &str) -> Result<(), LedgerError> {
         .open(spool)
         .map_err(trouble)?;
     file.lock().map_err(trouble)?;
+    turn.is_awaited(spool)?;
     file.write_all(text.as_bytes()).map_err(trouble)?;
     file.sync_all().map_err(trouble)
 }
@@ -63,6 +79,23 @@ fn owned_by_us(spool: &Path) -> Result<(), LedgerError> {
         }
     }
     Ok(())
+}
+
+/// The lines of a ledger by the hash each would have in a spool: without its
+/// place in the chain.
+pub(super) fn also_here(ledger: &Path) -> Result<BTreeSet<String>, LedgerError> {
+    let bytes = fs::read(ledger).map_err(|error| LedgerError::io("read", ledger, &error))?;
+    let bare = |line: &[u8]| {
+        let mut value: Value = serde_json::from_slice(line).ok()?;
+        let members = value.as_object_mut()?;
+        members.shift_remove("seq");
+        members.shift_remove("prev");
+        chain::hash_of(&value).ok()
+    };
+    Ok(bytes
+        .split(|byte| *byte == b'\n')
+        .filter_map(bare)
+        .collect())
 }
 
 /// A step of a plan; `None` = all of it.

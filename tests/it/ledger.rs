@@ -1,9 +1,12 @@
 //! The ledger under hands, crashes and crowds.
 
+mod hangs;
+
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     thread,
 };
 
@@ -42,8 +45,8 @@ fn paths(folder: &Path) -> Paths {
     }
 }
 
-fn ledger(folder: &Path) -> Ledger {
-    Ledger::new(paths(folder), Writer::this_process())
+fn ledger(folder: &Path) -> Arc<Ledger> {
+    Arc::new(Ledger::new(paths(folder), Writer::this_process()))
 }
 
 fn actor() -> Actor {

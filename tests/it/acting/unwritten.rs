@@ -1,12 +1,17 @@
 //! When lines cannot be written.
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    path::Path,
+    time::Duration,
+};
 
 use gonogo::{
-    domain::observation::ActionOutcome,
+    domain::{action::ActionKind, observation::ActionOutcome},
     engine::{clear::Refusal, plan::Verb},
 };
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::{Scene, Temper};
 
@@ -60,6 +65,48 @@ async fn when_nothing_can_be_written_the_command_to_paste_is_shown() {
     fs::write(folder.path().join("spool"), "").unwrap();
     let scene = Scene::at(Temper::Obedient, folder, |_| {}).await;
     let refusal = scene.submit(Verb::Abort).await.unwrap_err();
+    assert!(
+        matches!(&refusal, Refusal::NotWritten(why) if why.contains("kubectl patch rollout ranker")),
+        "{refusal}"
+    );
+    assert_eq!(scene.sent(), []);
+}
+
+/// Somebody who holds a file and does not let go, as a disk that hangs does.
+fn keep(path: &Path) -> File {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = File::create(path).unwrap();
+    file.lock().unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_brake_goes_out_though_the_ledger_hangs() {
+    let scene = Scene::new(Temper::Obedient).await;
+    let _kept = keep(&scene.folder.path().join("state/ledger.jsonl.lock"));
+    timeout(Duration::from_secs(4), scene.submit(Verb::Hold))
+        .await
+        .expect("the ledger's own patience is longer")
+        .unwrap();
+    let mut worlds = scene.handle.worlds();
+    let held = worlds.wait_for(|_| scene.sent().contains(&ActionKind::Hold));
+    timeout(Duration::from_secs(4), held)
+        .await
+        .unwrap()
+        .unwrap();
+    let spool = fs::read_to_string(scene.folder.path().join("spool/spool.jsonl")).unwrap();
+    assert!(spool.contains("\"hold\""), "{spool}");
+}
+
+#[tokio::test]
+async fn when_every_disk_hangs_the_command_to_paste_is_shown_soon() {
+    let scene = Scene::new(Temper::Obedient).await;
+    let _kept = ["state/ledger.jsonl.lock", "spool/spool.jsonl"]
+        .map(|path| keep(&scene.folder.path().join(path)));
+    let refusal = timeout(Duration::from_secs(3), scene.submit(Verb::Abort))
+        .await
+        .expect("a person waits for the command")
+        .unwrap_err();
     assert!(
         matches!(&refusal, Refusal::NotWritten(why) if why.contains("kubectl patch rollout ranker")),
         "{refusal}"
