@@ -173,6 +173,15 @@ impl Index {
             .find(|brake| trace.first < brake.seq && brake.plan.as_ref() != Some(plan))
     }
 
+    /// Whether a brake is another plan's and on something this plan touched.
+    pub(super) fn concerns(&self, brake: &Record, plan: &PlanId) -> bool {
+        let touched = self.plans.get(plan).map(|trace| &trace.subjects);
+        brake.plan.as_ref() != Some(plan)
+            && touched
+                .zip(brake.subject.as_ref())
+                .is_some_and(|(touched, subject)| touched.contains(subject))
+    }
+
     /// Intents without outcome, oldest first.
     pub(super) fn open(&self) -> Vec<&Record> {
         let mut open: Vec<&Record> = self.open.values().collect();

@@ -139,16 +139,18 @@ impl Ledger {
     /// Appends an intent unless another plan is at work on the same subject, or
     /// a brake was pulled meanwhile on what this plan touches. The look and the
     /// write happen under one lock, so of two such intents exactly one is
-    /// written, over all processes.
+    /// written, over all processes. What waits in spools is taken over before,
+    /// because a brake may be among it.
     ///
     /// # Errors
     ///
-    /// As [`Ledger::append`].
+    /// As [`Ledger::append`] and [`Ledger::absorb_spools`].
     pub fn append_unless_busy(
         &self,
         entry: &Entry,
         now: Timestamp,
     ) -> Result<Admission, LedgerError> {
+        self.absorb_spools(now)?;
         let mut held = self.hold(now)?;
         if let Some(brake) = entry
             .plan
@@ -245,14 +247,21 @@ impl Ledger {
     }
 
     /// The brake that was pulled on something `plan` touches since it began,
-    /// if one was: the plan must stop before its next step.
+    /// if one was: the plan must stop before its next step. One that waits in a
+    /// spool counts: the spools had been taken over when the plan was admitted.
     ///
     /// # Errors
     ///
-    /// The ledger could not be read.
+    /// The ledger or a spool could not be read.
     pub fn overtaken(&self, plan: &PlanId, now: Timestamp) -> Result<Option<First>, LedgerError> {
+        // First the spools: what is taken over meanwhile is in the ledger then.
+        let spooled = spool::brakes(&self.paths.spools)?;
         let index = self.look()?;
-        Ok(index.brake_since(plan).map(|brake| self.first(brake, now)))
+        let brake = index.brake_since(plan).or_else(|| {
+            let mut spooled = spooled.iter();
+            spooled.find(|brake| index.concerns(brake, plan))
+        });
+        Ok(brake.map(|brake| self.first(brake, now)))
     }
 
     fn first(&self, intent: &Record, now: Timestamp) -> First {

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::Write as _,
+    io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,6 +21,7 @@ use crate::{
         entry::Entry,
         file,
         patience::{Turn, in_time},
+        record::{Record, RecordKind},
         wire::Line,
         writer::Writer,
     },
@@ -119,6 +120,23 @@ pub(super) fn ended(spools: &[PathBuf]) -> Result<BTreeSet<Step>, LedgerError> {
     Ok(ended)
 }
 
+/// The brakes whose intents wait in a spool.
+pub(super) fn brakes(spools: &[PathBuf]) -> Result<Vec<Record>, LedgerError> {
+    let mut brakes = Vec::new();
+    for path in spools {
+        let Some(spool) = Opened::open(path)? else {
+            continue;
+        };
+        let whole = spool
+            .lines()
+            .zip(&spool.lines)
+            .filter(|(line, _)| line.is_ok());
+        let records = whole.filter_map(|(_, text)| Record::read(text));
+        brakes.extend(records.filter(|line| line.brake && line.kind == RecordKind::Intent));
+    }
+    Ok(brakes)
+}
+
 /// A spool that is being taken over; locked until dropped.
 pub(super) struct Opened {
     file: File,
@@ -132,7 +150,15 @@ impl Opened {
         match fs::metadata(spool) {
             Ok(about) if about.len() > 0 => {}
             Ok(_) => return Ok(None),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            // A folder that is none or not ours to look into holds nothing of ours.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+                ) =>
+            {
+                return Ok(None);
+            }
             Err(error) => return Err(trouble(error)),
         }
         owned_by_us(spool)?;

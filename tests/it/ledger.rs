@@ -1,6 +1,7 @@
 //! The ledger under hands, crashes and crowds.
 
 mod hangs;
+mod spooled;
 
 use std::{
     fs,

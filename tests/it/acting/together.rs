@@ -1,6 +1,6 @@
 //! Two plans on one target, in one process and in two.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use gonogo::{
     domain::{action::ActionKind, observation::ActionOutcome},
@@ -78,6 +78,22 @@ async fn a_throttle_that_waits_for_quiet_is_not_sent_once_another_process_pulled
     let beside = scene.beside().await;
     // The rollout was first seen this instant, so that the throttle waits.
     let skip = scene.submit(Verb::Skip).await.unwrap();
+    assert_eq!(beside.outcome(Verb::Hold).await.0, ActionOutcome::Confirmed);
+    let (outcome, note) = scene.end_of(&skip).await;
+    assert_eq!(outcome, ActionOutcome::Failed, "{note}");
+    assert!(note.contains("`hold`"), "{note}");
+    assert_eq!(scene.sent(), [ActionKind::Hold]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_that_waits_for_quiet_is_not_sent_once_a_brake_went_to_the_spool() {
+    let scene = Scene::new(Temper::Obedient).await;
+    let beside = scene.beside().await;
+    let skip = scene.submit(Verb::Skip).await.unwrap();
+    // From here on the ledger can be read and not written.
+    let lock = scene.folder.path().join("state/ledger.jsonl.lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
     assert_eq!(beside.outcome(Verb::Hold).await.0, ActionOutcome::Confirmed);
     let (outcome, note) = scene.end_of(&skip).await;
     assert_eq!(outcome, ActionOutcome::Failed, "{note}");
