@@ -30,6 +30,9 @@ use crate::{
 const PAGE: usize = 500;
 /// A watch that ended sooner is not opened again at once.
 const SHORT: Duration = Duration::from_secs(1);
+/// A list that the server had forgotten within that time so many times in a
+/// row cannot be followed: a cache that lags behind its store refuses each.
+const TRIES: u32 = 3;
 
 /// What became known about one list.
 #[derive(Debug)]
@@ -92,12 +95,6 @@ pub(super) enum Change {
     },
 }
 
-/// Whether the following goes on.
-enum Then {
-    Follow,
-    List,
-}
-
 /// One list and who is told about it.
 pub(super) struct Reflector {
     pub(super) link: Arc<Connection>,
@@ -118,13 +115,23 @@ impl Reflector {
     /// The server cannot be reached or makes no sense; permission and absence
     /// are no errors, they are told and tried again slowly.
     pub(super) async fn run(mut self) -> Result<(), BackendError> {
-        let mut outrun = false;
+        let (mut outrun, mut in_vain) = (false, 0);
         while !self.outlet.is_closed() {
             self.relist.mark_unchanged();
             match self.list().await {
                 Ok(version) => {
                     outrun = false;
-                    self.follow(version).await?;
+                    let listed = Instant::now();
+                    let forgotten = self.follow(version).await?;
+                    let Some(error) = forgotten.filter(|_| listed.elapsed() < SHORT) else {
+                        in_vain = 0;
+                        continue;
+                    };
+                    in_vain += 1;
+                    if in_vain == TRIES {
+                        return Err(error);
+                    }
+                    self.rest(SHORT * in_vain).await;
                 }
                 // It changed too much between two pages; twice is no accident.
                 Err(error) if error.kind == ErrorKind::Conflict && !outrun => outrun = true,
@@ -161,11 +168,15 @@ impl Reflector {
             }
             _ => return Err(error),
         }
-        let again = time::timeout(SLOW, self.relist.changed()).await;
-        if let Ok(Err(_)) = again {
+        self.rest(SLOW).await;
+        Ok(())
+    }
+
+    /// Waits, until the list is to be read anew at the latest.
+    async fn rest(&mut self, most: Duration) {
+        if let Ok(Err(_)) = time::timeout(most, self.relist.changed()).await {
             self.outlet = mpsc::channel(1).0;
         }
-        Ok(())
     }
 
     async fn tell(&self, change: Change) {
@@ -244,8 +255,9 @@ impl Reflector {
         }
     }
 
-    /// Follows the list from a version on, until it has to be read anew.
-    async fn follow(&mut self, mut version: String) -> Result<(), BackendError> {
+    /// Follows the list from a version on, until it has to be read anew; says
+    /// how, when that is because the server has forgotten what came in between.
+    async fn follow(&mut self, mut version: String) -> Result<Option<BackendError>, BackendError> {
         let doing = format!("watch {} in `{}`", self.kind.plural(), self.namespace);
         let settings = &self.link.settings;
         // Its end is a sign of life; two and a half cadences are not yet late.
@@ -260,9 +272,11 @@ impl Reflector {
             ));
             let mut lines = match self.link.watch(&path, &doing).await {
                 Ok(lines) => lines,
-                // Too old: the server has forgotten what came in between.
-                Err(error) if error.kind == ErrorKind::Conflict => return Ok(()),
-                Err(error) => return self.set_aside(error).await,
+                Err(error) if error.kind == ErrorKind::Conflict => return Ok(Some(error)),
+                Err(error) => {
+                    self.set_aside(error).await?;
+                    return Ok(None);
+                }
             };
             self.tell(Change::Alive(self.kind, (self.link.now)())).await;
             loop {
@@ -271,7 +285,7 @@ impl Reflector {
                         if changed.is_err() {
                             self.outlet = mpsc::channel(1).0;
                         }
-                        return Ok(());
+                        return Ok(None);
                     }
                     next = time::timeout(limit, lines.next()) => next,
                 };
@@ -286,25 +300,28 @@ impl Reflector {
                     // An ended or broken watch is taken up where it was.
                     Ok(Err(error)) if error.kind == ErrorKind::Malformed => return Err(error),
                     Ok(Err(_) | Ok(None)) => break,
-                    Ok(Ok(Some(line))) => match self.event(&line, &mut version, &doing).await? {
-                        Then::Follow => {}
-                        Then::List => return Ok(()),
-                    },
+                    Ok(Ok(Some(line))) => {
+                        let forgotten = self.event(&line, &mut version, &doing).await?;
+                        if forgotten.is_some() {
+                            return Ok(forgotten);
+                        }
+                    }
                 }
             }
             if opened.elapsed() < SHORT {
                 time::sleep(SHORT).await;
             }
         }
-        Ok(())
+        Ok(None)
     }
 
+    /// Takes one line in; hands back that the server has forgotten its history.
     async fn event(
         &self,
         line: &[u8],
         version: &mut String,
         doing: &str,
-    ) -> Result<Then, BackendError> {
+    ) -> Result<Option<BackendError>, BackendError> {
         let event: Option<Value> = serde_json::from_slice(line).ok();
         let Some(mut event) = event.filter(Value::is_object) else {
             return Err(BackendError::new(
@@ -342,27 +359,32 @@ impl Reflector {
             // A kind of event this version does not know says nothing to it.
             _ => {}
         }
-        Ok(Then::Follow)
+        Ok(None)
     }
 }
 
 /// The server ends the watch by an error of its own.
-fn ended(status: &Value, doing: &str, now: Timestamp) -> Result<Then, BackendError> {
+fn ended(
+    status: &Value,
+    doing: &str,
+    now: Timestamp,
+) -> Result<Option<BackendError>, BackendError> {
     let code = status.get("code").and_then(Value::as_u64).unwrap_or(500);
-    if code == 410 {
-        return Ok(Then::List);
-    }
     let code = u16::try_from(code)
         .ok()
         .and_then(|code| StatusCode::from_u16(code).ok())
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = status.to_string();
-    Err(fault::refused(
+    let error = fault::refused(
         code,
         &HeaderMap::new(),
         body.as_bytes(),
         Asked::Read,
         doing,
         now,
-    ))
+    );
+    if code == StatusCode::GONE {
+        return Ok(Some(error));
+    }
+    Err(error)
 }

@@ -197,6 +197,46 @@ async fn what_we_may_not_list_is_told_and_the_rest_works_on() {
     assert_eq!(super::rollouts(&complete.unwrap()).len(), 1);
 }
 
+/// As after a restore of its store, when its watch cache knows other versions.
+#[tokio::test]
+async fn a_server_that_forgets_each_list_at_once_is_asked_slowly_and_reported() {
+    let said = "too old resource version: 5 (9)";
+    let event =
+        json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": said}});
+    for refusal in [
+        status(410, said),
+        Reply::text(200, "application/json", &format!("{event}\n")),
+    ] {
+        let shown = format!("{refusal:?}");
+        let server = Script::start(move |seen| {
+            if seen.target.contains("watch=1") {
+                return refusal.clone();
+            }
+            Reply::json(
+                200,
+                &json!({"metadata": {"resourceVersion": "5"}, "items": []}),
+            )
+        })
+        .await;
+        let started = Instant::now();
+        let error = ranker_bench(&server.url())
+            .run("rollouts")
+            .end()
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Conflict, "{shown}: {error}");
+        assert!(error.message.contains("too old"), "{shown}: {error}");
+        let took = started.elapsed();
+        assert!(Duration::from_secs(3) <= took, "{shown}: {took:?}");
+        for kind in ["rollouts", "replicasets", "analysisruns"] {
+            let seen = server.seen();
+            let of_kind = seen.iter().filter(|seen| seen.path().ends_with(kind));
+            let lists = of_kind.filter(|seen| !seen.target.contains("watch=1"));
+            assert!(lists.count() <= 3, "{shown}: {kind}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn crates_trap_3_one_malformed_object_does_not_break_the_list() {
     let server = Script::start(|seen| {
