@@ -262,6 +262,33 @@ async fn numbers_keep_their_pace_and_charts_follow_the_eyes() {
 }
 
 #[tokio::test]
+async fn a_look_that_asks_nothing_is_no_sign_of_life_and_a_clock_set_back_postpones_none() {
+    let server = Script::start(captured).await;
+    let clock = Arc::new(Mutex::new(start()));
+    let spec = MetricSpec {
+        aggregate: Some(Aggregate::Sum),
+        ..metric("scalar")
+    };
+    let mut setup = setup(catalog(vec![spec]), &[]);
+    let shown = clock.clone();
+    setup.now = Arc::new(move || *shown.lock().unwrap());
+    let mut poll = feed(backend(&server.url(), &setup, ", poll = '15s'"), "metrics");
+    let first = look(&mut *poll).await.unwrap();
+    assert!(first.batch("metrics").complete);
+    let asked = server.seen().len();
+    let second = look(&mut *poll).await.unwrap();
+    assert_eq!(server.seen().len(), asked, "nothing was due");
+    assert!(second.batches.is_empty(), "{second:?}");
+
+    *clock.lock().unwrap() -= chrono::TimeDelta::hours(1);
+    assert!(poll.cadence(&Focus::default()) < Duration::from_secs(3));
+    let third = look(&mut *poll).await.unwrap();
+    assert_eq!(measures(&third).len(), 1, "{third:?}");
+    assert_eq!(series(&third).len(), 1, "{third:?}");
+    assert!(third.batch("metrics").complete);
+}
+
+#[tokio::test]
 async fn a_long_query_goes_out_as_a_form() {
     let server = Script::start(|seen| match seen.path() {
         "/api/v1/status/buildinfo" => Reply::json(200, &fixture_json("prometheus/buildinfo.json")),

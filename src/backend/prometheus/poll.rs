@@ -380,9 +380,12 @@ impl Poll for MetricPoll {
             return Err(error);
         }
         self.refresh = focus.refresh;
-        // Heals the feed's own trouble, should it have been in any.
-        let heard = answered(self.scope(), asked, (self.now)(), Vec::new());
-        told.push(Observation::Batch(heard));
+        // Heals the feed's own trouble, should it have been in any. Where nothing
+        // was due, nobody answered: that is no sign of life.
+        if is_heard {
+            let heard = answered(self.scope(), asked, (self.now)(), Vec::new());
+            told.push(Observation::Batch(heard));
+        }
         Ok(told)
     }
 }
@@ -475,6 +478,7 @@ pub(super) fn specs<'a>(
 /// How much of an interval is left. The last eighth does not count: looks come
 /// a little early or late, and a late one must not become the next but one.
 fn left(since: Timestamp, interval: Duration, now: Timestamp) -> Duration {
-    let passed = (now - since).to_std().unwrap_or_default();
+    // A clock that was set back must not postpone anything.
+    let passed = (now - since).to_std().unwrap_or(interval);
     (interval * 7 / 8).saturating_sub(passed)
 }
