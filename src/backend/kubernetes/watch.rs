@@ -34,6 +34,8 @@ const WAITING: usize = 256;
 const BURST: Duration = Duration::from_millis(5);
 /// How often a target under action is asked for.
 const LOOK: Duration = Duration::from_secs(1);
+/// Lists asked for by people keep this distance, however fast the key repeats.
+const LIST: Duration = Duration::from_secs(1);
 
 /// Everything of one namespace.
 pub(super) struct Namespace {
@@ -136,6 +138,7 @@ impl Joiner<'_> {
         let mut refreshed = focus.borrow_and_update().refresh;
         let mut told_at: Option<Instant> = None;
         let mut look_at = Instant::now();
+        let (mut listed_at, mut list_at): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             let urgent = self.is_urgent(&focus.borrow());
             let tell_at = told_at.map_or_else(Instant::now, |told| told + BURST);
@@ -161,7 +164,9 @@ impl Joiner<'_> {
                     self.forbidden = false;
                     if wanted.refresh != refreshed {
                         refreshed = wanted.refresh;
-                        self.relist.send_modify(|round| *round += 1);
+                        // The last of many is heeded as well.
+                        let earliest = listed_at.map_or_else(Instant::now, |listed| listed + LIST);
+                        list_at.get_or_insert(earliest);
                     }
                     look_at = Instant::now();
                 }
@@ -169,7 +174,12 @@ impl Joiner<'_> {
                     self.look(&focus.borrow());
                     look_at = Instant::now() + LOOK;
                 }
+                () = time::sleep_until(list_at.unwrap_or(tell_at)), if list_at.is_some() => {}
                 () = time::sleep_until(tell_at), if self.view.has_news() => {}
+            }
+            if list_at.is_some_and(|at| at <= Instant::now()) {
+                self.relist.send_modify(|round| *round += 1);
+                (listed_at, list_at) = (Some(Instant::now()), None);
             }
             let may_tell = told_at.is_none_or(|told| told + BURST <= Instant::now());
             if may_tell && self.view.has_news() {

@@ -13,11 +13,15 @@ use gonogo::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{DEADLINE, Plane, TOKEN, bench_with, ranker, rollouts, target};
+use super::{DEADLINE, Plane, TOKEN, bench_with, catalog, ranker, rollouts, target};
+use crate::support::{
+    script::{Reply, Script},
+    setup::setup,
+};
 
 #[tokio::test]
 async fn a_canary_is_followed_from_list_to_pause() {
@@ -156,6 +160,52 @@ async fn a_refresh_lists_everything_again() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_key_that_repeats_lists_once_a_second_and_its_last_press_counts() {
+    let server = Script::start(|seen| {
+        if seen.target.contains("watch=1") {
+            return Reply::Open;
+        }
+        Reply::json(
+            200,
+            &serde_json::json!({"metadata": {"resourceVersion": "5"}, "items": []}),
+        )
+    })
+    .await;
+    let targets = [target(TargetKind::Rollout, "ranker")];
+    let setup = setup(catalog(&targets), &[]);
+    let mut running = bench_with(&server.url(), TOKEN, &setup, "timeout = '20s'").run("rollouts");
+    assert!(running.next_batch().await.complete);
+    let lists = || {
+        let seen = server.seen();
+        let lists = seen
+            .iter()
+            .filter(|seen| seen.path().ends_with("/rollouts") && !seen.target.contains("watch=1"));
+        lists.count()
+    };
+    assert_eq!(lists(), 1);
+    // A key is repeated about thirty times a second.
+    let press = Duration::from_millis(30);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(1500) {
+        running.focus.send_modify(|focus| focus.refresh += 1);
+        sleep(press).await;
+    }
+    let last = (setup.now)();
+    let held = usize::try_from(began.elapsed().as_secs()).unwrap();
+    let while_held = lists() - 1;
+    assert!((1..=held + 1).contains(&while_held), "{while_held}");
+    let after = async {
+        loop {
+            let batch = running.next_batch().await;
+            if matches!(batch.basis, Basis::Asked(asked) if last <= asked) && batch.complete {
+                break;
+            }
+        }
+    };
+    timeout(Duration::from_secs(3), after).await.unwrap();
 }
 
 #[tokio::test]

@@ -78,6 +78,8 @@ pub(crate) enum Reply {
     Flood(usize),
     /// Says nothing.
     Hang,
+    /// Begins an answer of any length and says nothing more.
+    Open,
     /// Resets the connection.
     Reset,
 }
@@ -241,6 +243,14 @@ async fn perform(stream: &mut BufReader<TcpStream>, reply: Reply) -> bool {
                 left -= now;
             }
             alive
+        }
+        Reply::Open => {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+                        transfer-encoding: chunked\r\n\r\n";
+            if stream.get_mut().write_all(head.as_bytes()).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+            }
+            false
         }
         Reply::Hang => {
             tokio::time::sleep(Duration::from_secs(3600)).await;
