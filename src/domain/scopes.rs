@@ -27,6 +27,12 @@ impl Scope {
         Self::line(&run.backend, &format!("jobs {}#{}", run.repo, run.id))
     }
 
+    /// Whether this is a part of one run, whichever: `reviews acme/recsys#7`.
+    pub fn is_of_run(&self, run: &RunId) -> bool {
+        let name = format!("{}#{}", run.repo, run.id);
+        self.backend == run.backend && self.part.split(' ').any(|word| word == name)
+    }
+
     /// A registered model with its aliases and versions.
     pub fn model(model: &ModelId) -> Self {
         Self::new(&model.backend, Clean::from(format!("model {}", model.name)))

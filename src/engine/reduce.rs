@@ -26,7 +26,7 @@ use crate::{
         concern::Concerns,
         correlate, decision, lane,
         reduce::{
-            gone::{omitted, remove, take_back},
+            gone::{forget_runs, omitted, remove, take_back},
             plans::take_plan,
             rollouts::take_rollout,
             trouble::{heal, take_failure, touch_backend},
@@ -54,6 +54,7 @@ pub fn reduce(world: &mut World, observation: &Observation) {
 /// Draws conclusions for every service whose facts changed: releases, lanes,
 /// decisions. Returns the next instant at which age alone changes a verdict.
 pub fn settle(world: &mut World, now: Timestamp) -> Option<Timestamp> {
+    forget_runs(world, now);
     let due: Vec<DecisionId> = world
         .falls_due
         .keys()

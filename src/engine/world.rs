@@ -71,6 +71,8 @@ pub struct World {
     pub told: Told,
     /// When a watch said of a thing that it is gone, last.
     pub gone: SharedMap<Key, Option<Timestamp>>,
+    /// Since when runs are gone whose parts are still kept.
+    pub forgotten: SharedMap<RunId, Timestamp>,
     /// Runs.
     pub runs: Table<RunId, Run>,
     /// Jobs.

@@ -7,13 +7,21 @@ use chrono::TimeDelta;
 use crate::{
     domain::{
         Timestamp,
+        action::Subject,
+        id::RunId,
         observation::{Batch, Key, Scope},
     },
     engine::{
         reduce::{touch, touch_measured},
+        shared::SharedMap,
         world::{Table, Told, World},
     },
 };
+
+/// How long the parts of a run are kept after it. No answer is on its way for so
+/// long, so by then it makes no difference any more in which order they came; and
+/// a run that one list left out may be in the next.
+const PARTS_KEPT: TimeDelta = TimeDelta::minutes(10);
 
 /// What a complete answer left out of its scope.
 pub(super) fn omitted(world: &World, scope: &Scope, present: &BTreeSet<Key>) -> Vec<Key> {
@@ -44,6 +52,9 @@ pub(super) fn remove(world: &mut World, key: &Key, at: Timestamp) {
     match key {
         Key::Run(id) => {
             let gone = take((&mut world.runs, told), id, key, at);
+            if gone {
+                world.forgotten.insert(id.clone(), at);
+            }
             touch(world, gone, concerns.run(id));
         }
         Key::Job(id) => {
@@ -97,5 +108,54 @@ pub(super) fn take_back(world: &mut World, batch: &Batch, key: &Key, since: Opti
     let brought = (batch.scope.clone(), key.clone());
     if world.told.contains_key(&brought) {
         remove(world, key, since - TimeDelta::nanoseconds(1));
+    }
+}
+
+/// Lets go of the parts of runs that have been gone for long.
+pub(super) fn forget_runs(world: &mut World, now: Timestamp) {
+    let gone = world.forgotten.iter();
+    let over: Vec<RunId> = gone
+        .filter(|(_, since)| PARTS_KEPT <= now - **since)
+        .map(|(run, _)| run.clone())
+        .collect();
+    for run in over {
+        world.forgotten.remove(&run);
+        if !world.runs.contains_key(&run) {
+            forget_parts(world, &run, now);
+        }
+    }
+}
+
+fn forget_parts(world: &mut World, run: &RunId, now: Timestamp) {
+    let jobs = world.jobs.from_where(&|id| id.run < *run);
+    let jobs = jobs.map(|(id, _)| id).take_while(|id| id.run == *run);
+    let waiting = world.approvals.from_where(&|id| id.run < *run);
+    let waiting = waiting.map(|(id, _)| id).take_while(|id| id.run == *run);
+    let keys: Vec<Key> = jobs
+        .cloned()
+        .map(Key::Job)
+        .chain(waiting.cloned().map(Key::Approval))
+        .collect();
+    for key in keys {
+        remove(world, &key, now);
+    }
+    retain(&mut world.reviews, |id| id.run != *run);
+    retain(&mut world.permits, |(subject, _)| match subject {
+        Subject::Run(id) => id != run,
+        Subject::Approval(id) => id.run != *run,
+        Subject::Rollout(_) | Subject::Pipeline(_) | Subject::Model(_) => true,
+    });
+    // Trouble ends by an answer, which whoever asks sees to.
+    let troubled = &world.troubled;
+    retain(&mut world.scopes, |scope| {
+        !scope.is_of_run(run) || troubled.contains_key(scope)
+    });
+    world.gone.remove(&Key::Run(run.clone()));
+}
+
+fn retain<K: Clone + Ord, V: Clone>(of: &mut SharedMap<K, V>, stays: impl Fn(&K) -> bool) {
+    let over: Vec<K> = of.keys().filter(|key| !stays(key)).cloned().collect();
+    for key in over {
+        of.remove(&key);
     }
 }

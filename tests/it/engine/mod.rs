@@ -4,6 +4,7 @@ mod acting;
 mod clearing;
 mod correlation;
 mod folding;
+mod forgetting;
 mod gates;
 mod going_back;
 mod indexes;
