@@ -57,7 +57,7 @@ impl ErrorKind {
         match self {
             Self::Unreachable => "check the address, the network and the proxy",
             Self::Timeout => "the backend is slow or gone; it is asked again by itself",
-            Self::Unauthenticated => "renew the token or sign in again",
+            Self::Unauthenticated => "renew the credentials or sign in again",
             Self::Forbidden => "ask for the permission it names",
             Self::NotFound => "check the name; a missing permission can look like this too",
             Self::Conflict => "look again, then repeat",

@@ -9,6 +9,7 @@ use crate::{
     backend::{
         BackendError, ErrorKind,
         http::{Answer, words},
+        tls,
     },
     domain::{Timestamp, text::Clean},
 };
@@ -78,7 +79,7 @@ pub(super) fn page(answer: &Answer, kind: ErrorKind) -> BackendError {
 pub(super) fn transport(source: reqwest::Error, endpoint: &str, sent: Sent) -> BackendError {
     // The address may hold a credential; the endpoint names the request.
     let source = source.without_url();
-    let cause = root_cause(&source);
+    let cause = tls::distrust(&source).unwrap_or_else(|| root_cause(&source));
     if source.is_builder() {
         return error(ErrorKind::Configuration, endpoint, &cause);
     }

@@ -24,7 +24,7 @@ use crate::{
             kubeconfig,
             lines::Lines,
             settings::Settings,
-            trouble::{Trouble, ambiguous, collect, lost, unreadable, unusable},
+            trouble::{Trouble, ambiguous, collect, expired, lost, unreadable, unusable},
         },
         tls,
     },
@@ -57,6 +57,7 @@ struct Clients {
     read: kube::Client,
     write: kube::Client,
     expires: Option<Timestamp>,
+    certificate_end: Option<Timestamp>,
 }
 
 /// A complete answer of kind success.
@@ -135,7 +136,7 @@ impl Connection {
         let asked = (self.now)();
         let clients = self.clients(doing).await?;
         let request = self.request(method, path, "application/json", body)?;
-        let exchange = self.exchange(&clients.read, request, doing);
+        let exchange = self.exchange(&clients, &clients.read, request, doing);
         let (code, headers, body) = self
             .within(exchange)
             .await
@@ -162,7 +163,7 @@ impl Connection {
         let clients = self.clients(doing).await?;
         let body = patch.body.to_string().into_bytes();
         let request = self.request(Method::PATCH, &patch.path, patch.content_type, body)?;
-        let exchange = self.exchange(&clients.write, request, doing);
+        let exchange = self.exchange(&clients, &clients.write, request, doing);
         let (code, headers, body) = match self.within(exchange).await {
             Some(Ok(answer)) => answer,
             Some(Err(Trouble::Before(error))) => return Err(error),
@@ -202,11 +203,10 @@ impl Connection {
         let clients = self.clients(doing).await?;
         let request = self.request(Method::GET, path, "application/json", Vec::new())?;
         let opening = async {
-            let response = clients
-                .read
-                .send(request)
-                .await
-                .map_err(|error| lost(&error, doing))?;
+            let response = match clients.read.send(request).await {
+                Ok(response) => response,
+                Err(error) => return Err(self.lost(&clients, &error, doing).await),
+            };
             if response.status().is_success() {
                 return Ok(Ok(response.into_body()));
             }
@@ -279,7 +279,7 @@ impl Connection {
     async fn connect(&self, doing: &str) -> Result<Clients, BackendError> {
         tls::install();
         let access = kubeconfig::access(&self.settings, &self.base, &self.env).await?;
-        let expires = access.expires;
+        let (expires, certificate_end) = (access.expires, access.certificate_end);
         let limit = self.settings.timeout;
         // Reads certificates, and runs the command of some old auth providers.
         let build = tokio::task::spawn_blocking(move || {
@@ -295,6 +295,7 @@ impl Connection {
                 read,
                 write,
                 expires,
+                certificate_end,
             }),
             Ok(Ok(Err(error))) => Err(unusable(&error, doing)),
             Ok(Err(_)) | Err(_) => Err(BackendError::new(
@@ -326,10 +327,15 @@ impl Connection {
         asked: Asked,
         doing: &str,
     ) -> BackendError {
+        let now = (self.now)();
         if code == StatusCode::UNAUTHORIZED {
             self.forget(clients).await;
+            // The server says no more than "Unauthorized".
+            if let Some(end) = clients.certificate_end.filter(|end| *end < now) {
+                return expired(end, doing);
+            }
         }
-        fault::refused(code, headers, body, asked, doing, (self.now)())
+        fault::refused(code, headers, body, asked, doing, now)
     }
 
     fn request(
@@ -358,15 +364,23 @@ impl Connection {
 
     async fn exchange(
         &self,
+        clients: &Arc<Clients>,
         client: &kube::Client,
         request: Request<Body>,
         doing: &str,
     ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Trouble> {
-        let response = client
-            .send(request)
-            .await
-            .map_err(|error| lost(&error, doing))?;
-        collect(response, doing).await
+        match client.send(request).await {
+            Ok(response) => collect(response, doing).await,
+            Err(error) => Err(self.lost(clients, &error, doing).await),
+        }
+    }
+
+    async fn lost(&self, clients: &Arc<Clients>, error: &kube::Error, doing: &str) -> Trouble {
+        // Whom to trust is written in the kubeconfig, and put right there.
+        if tls::distrust(error).is_some() {
+            self.forget(clients).await;
+        }
+        lost(error, doing)
     }
 
     async fn within<T>(&self, work: impl Future<Output = T>) -> Option<T> {

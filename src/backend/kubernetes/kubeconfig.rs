@@ -15,6 +15,7 @@ use crate::{
         BackendError, Env, ErrorKind,
         kubernetes::{exec, proxy, settings::Settings},
         secret::redactor,
+        tls,
     },
     domain::{Timestamp, text::Clean},
 };
@@ -23,8 +24,10 @@ use crate::{
 pub(super) struct Access {
     /// For the client, with credentials.
     pub(super) config: kube::Config,
-    /// When the credentials expire, if that is known.
+    /// When the credentials are to be fetched anew, if that is known.
     pub(super) expires: Option<Timestamp>,
+    /// When the client certificate, if there is one, is no longer believed.
+    pub(super) certificate_end: Option<Timestamp>,
 }
 
 /// Loads the configured context and runs its credential plugin, if it has one.
@@ -46,11 +49,16 @@ pub(super) async fn access(
         }
         None => None,
     };
+    let certificate_end = certificate_end(&auth);
     let mut config = client_config(&cluster, auth, settings, env)?;
     if let Some(namespace) = context.namespace {
         config.default_namespace = namespace;
     }
-    Ok(Access { config, expires })
+    Ok(Access {
+        config,
+        expires,
+        certificate_end,
+    })
 }
 
 /// Whether [`access`] would find a usable context, without running its plugin.
@@ -299,6 +307,20 @@ fn client_config(
         http::HeaderValue::from_static(concat!("gonogo/", env!("CARGO_PKG_VERSION"))),
     ));
     Ok(config)
+}
+
+/// The end of the client certificate; whether it can be used is for the client to say.
+fn certificate_end(auth: &AuthInfo) -> Option<Timestamp> {
+    let pem = match (&auth.client_certificate_data, &auth.client_certificate) {
+        (Some(data), _) => {
+            serde_json::from_value::<ByteString>(data.trim().into())
+                .ok()?
+                .0
+        }
+        (None, Some(path)) => std::fs::read(path).ok()?,
+        (None, None) => return None,
+    };
+    tls::end(&CertificateDer::from_pem_slice(&pem).ok()?)
 }
 
 /// The certificates that vouch for the cluster.

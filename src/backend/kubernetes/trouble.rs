@@ -8,8 +8,8 @@ use http_body_util::{BodyExt, Limited};
 use kube::client::Body;
 
 use crate::{
-    backend::{BackendError, ErrorKind, kubernetes::fault},
-    domain::text::Clean,
+    backend::{BackendError, ErrorKind, kubernetes::fault, tls},
+    domain::{Timestamp, text::Clean},
 };
 
 /// Largest answer that is read; a page of 500 large objects stays below.
@@ -65,7 +65,9 @@ pub(super) fn lost(error: &kube::Error, doing: &str) -> Trouble {
         next = error.source();
     }
     let connecting = chain.iter().any(|words| words == "client error (Connect)");
-    let cause = chain.pop().unwrap_or_default();
+    let cause = tls::distrust(error)
+        .or_else(|| chain.pop())
+        .unwrap_or_default();
     let error = BackendError::new(
         ErrorKind::Unreachable,
         Clean::line(&format!("could not {doing}: {cause}")),
@@ -75,6 +77,17 @@ pub(super) fn lost(error: &kube::Error, doing: &str) -> Trouble {
     } else {
         Trouble::After(error)
     }
+}
+
+/// Refused, with a client certificate that had ended.
+pub(super) fn expired(end: Timestamp, doing: &str) -> BackendError {
+    let end = tls::written(end);
+    BackendError::new(
+        ErrorKind::Unauthenticated,
+        Clean::line(&format!(
+            "could not {doing}: the kubeconfig's client certificate expired on {end}"
+        )),
+    )
 }
 
 /// No client can be made, or no credentials can be had.

@@ -52,6 +52,22 @@ async fn the_current_context_counts_unless_another_is_named() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_client_certificate_is_known_and_of_a_token_is_not() {
+    use crate::backend::{kubernetes::encode, tls::tests::CERTIFICATE};
+
+    let certificate = format!("client-certificate-data: {}", encode::base64(CERTIFICATE));
+    let text = PLAIN.replace("token: planted-kube-token-1", &certificate);
+    let end = load(&text, None).await.unwrap().certificate_end;
+    assert_eq!(end.unwrap().to_rfc3339(), "2026-06-07T08:09:10+00:00");
+    let garbled = PLAIN.replace(
+        "token: planted-kube-token-1",
+        "client-certificate-data: '%'",
+    );
+    assert_eq!(load(&garbled, None).await.unwrap().certificate_end, None);
+    assert_eq!(load(PLAIN, None).await.unwrap().certificate_end, None);
+}
+
+#[tokio::test]
 async fn crates_trap_1_the_client_never_retries_by_itself() {
     assert!(!load(PLAIN, None).await.unwrap().config.default_retry);
 }
