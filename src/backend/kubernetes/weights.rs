@@ -107,8 +107,19 @@ pub(super) fn shares(rollout: &wire::Rollout, serving: Option<Serving>) -> Share
         wanted: Weight::share(wanted, most),
         actual: Weight::share(actual, most),
         is_pod_ratio: !is_routed,
-        verified: weights.and_then(|weights| weights.verified),
+        verified: weights
+            .and_then(|weights| weights.verified)
+            .filter(|verified| *verified || is_asked(rollout, canary)),
     }
+}
+
+/// Whether the controller asks the provider now. It does not write down that a
+/// weight has arrived when nothing else about the weights changes, so a `false`
+/// stays behind; that it went on is what tells.
+fn is_asked(rollout: &wire::Rollout, canary: &wire::Canary) -> bool {
+    let step = current_index(rollout).map(|index| canary.steps.get(index));
+    let sets = step.is_none_or(|step| step.is_some_and(|step| step.get("setWeight").is_some()));
+    !is_promoted(rollout) && sets
 }
 
 /// The nearest `setWeight` at or before a step.
@@ -250,6 +261,28 @@ mod tests {
         check(&status, &json!({"nginx": {}}), 2, 60, 40);
         let told = shares(&rollout(&status, &json!({"nginx": {}})), None);
         assert_eq!(told.verified, Some(false));
+    }
+
+    /// Seen on controller 1.9.2 with a load balancer that was asked.
+    #[test]
+    fn a_weight_counts_as_unconfirmed_only_while_the_controller_waits_for_it() {
+        let verified = |index: u64, stable: &str, told: bool| {
+            let status = json!({
+                "currentStepIndex": index, "currentPodHash": "b", "stableRS": stable,
+                "canary": {"weights": {"canary": {"weight": 10}, "verified": told}},
+            });
+            shares(&rollout(&status, &json!({"alb": {}})), None).verified
+        };
+        assert_eq!(verified(0, "a", false), Some(false));
+        assert_eq!(verified(1, "a", false), None, "at the pause after it");
+        assert_eq!(verified(3, "a", false), Some(false));
+        assert_eq!(
+            verified(5, "a", false),
+            Some(false),
+            "the last of all weights"
+        );
+        assert_eq!(verified(5, "b", false), None, "promoted");
+        assert_eq!(verified(1, "a", true), Some(true));
     }
 
     #[test]
