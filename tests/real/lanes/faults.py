@@ -9,7 +9,6 @@ import copy
 import json
 import os
 import pathlib
-import re
 import signal
 import time
 import urllib.request
@@ -19,9 +18,10 @@ from support.cockpit import Aside, Cockpit, cluster_config
 from support.kube import MERGE_PATCH, Watch
 from support.objects import rollout
 from support.processes import answers
+from support.screen import Screen
 from support.wire import Wire
 
-from lanes import dying
+from lanes import certificates, dying
 
 NAMESPACE = "faults"
 ROLLOUTS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/rollouts"
@@ -56,6 +56,7 @@ def lane(bench):
     finally:
         terminal.stop()
     revoked(bench, site, gonogo)
+    certificates.checks(bench, site, gonogo, BACK)
     with bench.check("the ledger is whole, and of what could not be done nothing was sent later"):
         site.cockpit.must(0, "audit", "verify")
         kinds = {line["verb"] for line in site.cockpit.lines()}
@@ -106,35 +107,6 @@ class Site:
     def start_server(self):
         self.plane.again("kube-apiserver")
         eventually("the API server is ready", 90, lambda: answers(f"{self.api.server}/readyz", self.api.context))
-
-
-class Screen:
-    """The cockpit's words on how its only backend is."""
-
-    def __init__(self, terminal):
-        self.terminal = terminal
-
-    def head(self, text):
-        return text.splitlines()[1] if text.count("\n") else ""
-
-    def live(self, seconds):
-        """Waits until the backend is well; how long that took."""
-        began = time.monotonic()
-        self.terminal.until("prod is live", seconds, lambda text: "prod ✓" in self.head(text))
-        return time.monotonic() - began
-
-    def says(self, words, seconds):
-        """Waits until the head names a trouble with an age; the head, and how long that took."""
-        began = time.monotonic()
-        wanted = re.compile(rf"prod [^✓\s] \d+ ?[smh][^✓]* {words}")
-        found = self.terminal.until(f"prod in trouble: {words}", seconds, lambda text: wanted.search(self.head(text)))
-        return found[0], time.monotonic() - began
-
-    def shows(self, what, seconds):
-        """Waits until something is on the screen; how long that took."""
-        began = time.monotonic()
-        self.terminal.until(what, seconds, lambda text: re.search(what, text))
-        return time.monotonic() - began
 
 
 # ------------------------------------------------------------------ the server
