@@ -18,7 +18,7 @@ from support.objects import rollout
 from support.say import Failed
 
 NAMESPACE = "dying"
-PATH = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/rollouts"
+ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/{}/rollouts"
 STEPS = [{"setWeight": 50}, {"pause": {}}]
 # Longer than an action of the dead is looked for.
 PATIENCE = 120
@@ -55,13 +55,14 @@ def checks(bench, gonogo):
             two(bench, plane, gonogo, f"twice-{number}")
 
 
-def stand(plane, name):
+def stand(plane, name, namespace=NAMESPACE):
     """A Rollout at its first pause."""
     api = Api.kept_like(plane.admin)
     made = copy.deepcopy(rollout(name, STEPS, replicas=2))
-    made["metadata"]["namespace"] = NAMESPACE
-    api.create(PATH, made)
-    at = f"{PATH}/{name}"
+    made["metadata"]["namespace"] = namespace
+    path = ROLLOUTS.format(namespace)
+    api.create(path, made)
+    at = f"{path}/{name}"
     api.until(at, "healthy", 90, lambda seen: seen.get("status", {}).get("phase") == "Healthy")
     api.settled(at)
     operation = {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "registry.test/web:v2"}
@@ -79,11 +80,11 @@ def cockpit(bench, plane, gonogo, name):
     return Cockpit(gonogo, bench.folder, f"dying-{name}", cluster_config(plane.kubeconfig("release-manager"), places))
 
 
-def sent(plane, name):
-    """What gonogo sent to a Rollout, nudges apart."""
-    events = [event for event in plane.sent("release-manager") if event["objectRef"].get("namespace") == NAMESPACE]
-    own = [event["requestObject"] for event in events if event["objectRef"]["name"] == name]
-    return [body for body in own if "gonogo.dev/nudge" not in json.dumps(body)]
+def sent(plane, name, namespace=NAMESPACE):
+    """What gonogo sent to a Rollout, nudges apart, each with the code of its answer."""
+    events = [event for event in plane.sent("release-manager") if event["objectRef"].get("namespace") == namespace]
+    own = [(event["requestObject"], event["responseStatus"]["code"]) for event in events if event["objectRef"]["name"] == name]
+    return [(body, code) for body, code in own if "gonogo.dev/nudge" not in json.dumps(body)]
 
 
 def die(bench, plane, gonogo, verb, number):

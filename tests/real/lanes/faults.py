@@ -21,7 +21,7 @@ from support.processes import answers
 from support.screen import Screen
 from support.wire import Wire
 
-from lanes import certificates, dying
+from lanes import certificates, dying, gone
 
 NAMESPACE = "faults"
 ROLLOUTS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/rollouts"
@@ -42,6 +42,7 @@ def lane(bench):
         site = Site(bench, gonogo)
     still = Aside(lambda: stands_still(site))
     dying.checks(bench, gonogo)
+    gone.checks(bench, gonogo)
     with bench.check(f"the API server stands still for {STILL} s: said so with an age, back by itself"):
         bench.say(f"       {still.result(STILL + 2 * BACK)}")
     terminal = site.cockpit.open()
