@@ -32,11 +32,11 @@ def lane(bench):
             worlds.append(Demo(bench, gonogo, cases))
     if only != "demo":
         with bench.check("the real plane starts", must=True):
-            worlds.append(Real(bench))
+            worlds.append(Real(bench, cases))
     plays = {}
     with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for case in cases:
-            for world in worlds:
+            for world in playing(case, worlds):
                 folder = bench.folder / "suite" / case.name / world.name
                 play = Play(case, world, gonogo, private(folder / "home"), folder)
                 plays[(case.name, world.name)] = pool.submit(play.run)
@@ -44,11 +44,21 @@ def lane(bench):
     listed = tomllib.loads((REAL / "suite" / "differences.toml").read_text(encoding="utf-8"))
     everywhere = listed["differs"]
     for case in cases:
-        played = [plays[(case.name, world.name)].result() for world in worlds]
-        judge(bench, case, worlds, played, everywhere, used)
+        those = playing(case, worlds)
+        played = [plays[(case.name, world.name)].result() for world in those]
+        if played:
+            judge(bench, case, those, played, everywhere, used)
     tell_differences(bench, used)
+    for case in cases:
+        if case.balancer:
+            bench.say(f"  on the real plane alone: {case.name}: {listed['balancer']['why']}")
     for entry in listed["not_compared"]:
         bench.say(f"  not compared: {entry['objects']}: {entry['why']}")
+
+
+def playing(case, worlds):
+    """The worlds that can play a case."""
+    return [world for world in worlds if world.name == "real" or not case.balancer]
 
 
 def judge(bench, case, worlds, played, everywhere, used):

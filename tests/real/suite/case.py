@@ -13,7 +13,7 @@ from support.say import Failed
 
 CASES = pathlib.Path(__file__).resolve().parent / "cases"
 
-CASE_KEYS = {"title", "why", "manifests", "kind", "config", "step", "differs"}
+CASE_KEYS = {"title", "why", "manifests", "kind", "config", "step", "differs", "balancer"}
 STEP_KEYS = {
     "does",
     "image",
@@ -91,6 +91,7 @@ class Case:
         self.manifests = [text for text in re.split(r"^---$", raw["manifests"], flags=re.M) if text.strip()]
         self.steps = [Step(f"{self.name}, step {number}", one) for number, one in enumerate(raw["step"], 1)]
         self.differs = raw.get("differs", [])
+        self.balancer = raw.get("balancer", False)
 
     @staticmethod
     def all(names=None):

@@ -18,6 +18,12 @@ KINDS = [
     ("service", "/api/v1", "services"),
 ]
 PATHS = {kind: (group, plural) for kind, group, plural in KINDS}
+# Kinds that are made and not compared.
+MORE_PATHS = {
+    "analysistemplate": ("/apis/argoproj.io/v1alpha1", "analysistemplates"),
+    "virtualservice": ("/apis/networking.istio.io/v1alpha3", "virtualservices"),
+    "ingress": ("/apis/networking.k8s.io/v1", "ingresses"),
+}
 HASHES = ("rollouts-pod-template-hash", "pod-template-hash")
 TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 KEPT_METADATA = ("name", "labels", "annotations", "finalizers", "deletionTimestamp")

@@ -9,7 +9,7 @@ from support.bench import run
 from support.kube import Api
 from support.say import Failed
 
-from suite.picture import PATHS, Look, at, differences, picture, retold
+from suite.picture import MORE_PATHS, PATHS, Look, at, differences, picture, retold
 
 # Nothing has changed for so long: the controllers have nothing more to do by themselves.
 QUIET = 1.1
@@ -77,7 +77,7 @@ class Play:
 
     def do_patch(self, step):
         kind, name = step.what.get("object", f"{self.case.kind} web").split(" ", 1)
-        group, plural = PATHS[kind]
+        group, plural = {**PATHS, **MORE_PATHS}[kind]
         path = f"{group}/namespaces/{self.case.name}/{plural}/{name}"
         part = f"/{step.what['part']}" if "part" in step.what else ""
         self.must(self.api.merge_patch(path + part, json.loads(step.what["merge"])))

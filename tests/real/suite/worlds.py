@@ -10,22 +10,16 @@ import threading
 import urllib.parse
 import urllib.request
 
+from support.balancer import Balancer
 from support.bench import eventually, expect
 from support.kube import Api
 from support.metric_source import MetricSource
 from support.processes import Server, wait_until
 
 from suite.case import JSON_PATCH
-from suite.picture import PATHS
+from suite.picture import MORE_PATHS, PATHS
 
 MERGE_PATCH = "application/merge-patch+json"
-
-# Kinds that are made and not compared.
-MORE_PATHS = {
-    "analysistemplate": ("/apis/argoproj.io/v1alpha1", "analysistemplates"),
-    "virtualservice": ("/apis/networking.istio.io/v1alpha3", "virtualservices"),
-    "ingress": ("/apis/networking.k8s.io/v1", "ingresses"),
-}
 
 # The metric every case can ask for: `max(release_error_ratio{namespace="NAME"})`.
 METRIC = "release_error_ratio"
@@ -206,7 +200,7 @@ class Real(World):
     name = "real"
     context = "plane"
 
-    def __init__(self, bench):
+    def __init__(self, bench, cases):
         self.plane = bench.plane()
         source = MetricSource()
         source.vector = [0.01]
@@ -218,6 +212,20 @@ class Real(World):
         self.events = []
         self.read = 0
         self.lock = threading.Lock()
+        if any(case.balancer for case in cases):
+            self.second_controller(bench)
+
+    def second_controller(self, bench):
+        """Starts one that asks a load balancer, for the Rollouts that are labelled for it alone."""
+        balancer = Balancer(self.admin)
+        bench.later(balancer.close)
+        # The first takes an Ingress of a class it knows for its own, and undoes the weights of Rollouts it does not know.
+        own = ["--instance-id=balancer", "--alb-ingress-classes=balancer", "--aws-verify-target-group"]
+        command = [*self.plane.commands["rollouts-controller"], *own]
+        env = {"POD_NAMESPACE": "argo-rollouts", **balancer.env()}
+        server = Server.start("rollouts-controller-balancer", command, self.plane.folder, env)
+        bench.later(server.stop)
+        wait_until("the second controller is at work", 60, lambda: "Started controller" in server.log.read_text(encoding="utf-8"), server)
 
     def metric(self, namespace, value):
         """Sets the metric of a case."""
