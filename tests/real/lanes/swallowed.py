@@ -6,7 +6,8 @@ stays unseen until anything else happens. First that is shown with bare
 requests; then gonogo is driven into the same moment, with throttles and with
 brakes. What took how long is reported; only a generous bound is asserted.
 
-`SWALLOWED=100` sends a hundred of gonogo's actions of each kind.
+`SWALLOWED=100` sends a hundred of gonogo's actions of each kind, and
+`SWALLOWED_PLUGIN=36` as many of each of the Argo plugin's at the same moment.
 """
 
 import concurrent.futures
@@ -16,7 +17,7 @@ import statistics
 import time
 from datetime import datetime
 
-from support.bench import expect, same
+from support.bench import expect, run, same
 from support.cockpit import Cockpit, cluster_config
 from support.kube import Api
 from support.objects import rollout
@@ -28,6 +29,8 @@ PATH = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/rollouts"
 SIDE_BY_SIDE = 6
 RAW = 36
 COUNT = int(os.environ.get("SWALLOWED", "30"))
+# For the table of the report; what the plugin loses is no fault of gonogo, so the ordinary run leaves it out.
+PLUGIN = int(os.environ.get("SWALLOWED_PLUGIN", "0"))
 # Nothing having happened for so long, a change was overlooked: the controller answers within a fifth of a second.
 LOST = 2.5
 # A brake that takes longer than this on median is no brake; on a calm machine it takes less than a second.
@@ -40,7 +43,7 @@ def lane(bench):
     plane.admin.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     names = [f"r{number}" for number in range(SIDE_BY_SIDE)]
     # Not more than are needed: the server checks each step of an object at each change of it.
-    steps = [{"pause": {}}] * (RAW // SIDE_BY_SIDE + 3 * share() + 2)
+    steps = [{"pause": {}}] * (RAW // SIDE_BY_SIDE + 3 * share(COUNT) + 4 * share(PLUGIN) + 2)
     with bench.check(f"{SIDE_BY_SIDE} Rollouts stand at the first of many pauses", must=True):
         drivers = each(names, lambda name: Driver(bench, gonogo, plane, name, steps))
     with bench.check("bare requests right after the controller's write are lost, and a nudge brings each back"):
@@ -50,21 +53,27 @@ def lane(bench):
         bench.say(f"       {len(healed)} of {len(ran)} lost; nudged, they were seen after {spread(healed)} s")
     with bench.check(f"{COUNT} continues of gonogo at that moment: each ends its pause, and one only"):
         before = len(nudges(plane))
-        took = flat(each(drivers, lambda driver: [driver.by_gonogo() for _ in range(share())]))
+        took = flat(each(drivers, lambda driver: [driver.by_gonogo() for _ in range(share(COUNT))]))
         bench.say(f"       {len(took)} of {len(took)} seen, {len(nudges(plane)) - before} nudged; command to end {spread(took)} s")
     with bench.check(f"{COUNT} holds and aborts of gonogo while the controller writes: each is obeyed"):
         before = len(nudges(plane))
-        took = flat(each(drivers, lambda driver: [driver.brake(number) for number in range(share())]))
+        took = flat(each(drivers, lambda driver: [driver.brake(number) for number in range(share(COUNT))]))
         median = statistics.median(took)
         expect(median < SLOWEST, f"median {median:.1f} s")
         bench.say(f"       {len(took)} of {len(took)} obeyed, {len(nudges(plane)) - before} nudged; intent to effect {spread(took)} s")
+    for verb in ("promote", "pause", "abort") if PLUGIN else ():
+        with bench.check(f"{PLUGIN} of the plugin's `{verb}` at that moment: how many are lost"):
+            took = flat(each(drivers, lambda driver: [driver.by_plugin(verb) for _ in range(share(PLUGIN))]))
+            lost = [seconds for seconds in took if seconds is not None]
+            told = f"; nudged by hand, they were seen after {spread(lost)} s" if lost else ""
+            bench.say(f"       {len(took)} sent, each with code 0, {len(lost)} lost{told}")
     with bench.check("the ledgers are whole"):
         each(drivers, lambda driver: driver.cockpit.must(0, "audit", "verify"))
 
 
-def share():
+def share(count):
     """How many of all actions one Rollout takes."""
-    return -(-COUNT // SIDE_BY_SIDE)
+    return -(-count // SIDE_BY_SIDE)
 
 
 def each(things, work):
@@ -98,6 +107,8 @@ class Driver:
 
     def __init__(self, bench, gonogo, plane, name, steps):
         self.api = Api.kept_like(plane.api["release-manager"])
+        self.name = name
+        self.plugin = (plane.program("kubectl-argo-rollouts"), plane.kubeconfig("release-manager"))
         self.path = f"{PATH}/{name}"
         self.tag = 1
         places = [("web", "rollout", "prod", NAMESPACE, name)]
@@ -157,6 +168,25 @@ class Driver:
         seen, _ = self.sure("its pause", lambda seen: seen["status"].get("pauseConditions"))
         same(seen["status"].get("currentStepIndex"), at + 1, "step after the continue")
         return took
+
+    def by_plugin(self, verb):
+        """As `bare`, by a command of the plugin; the seconds from nudge to effect if it was lost."""
+        self.bare()
+        at = self.index()
+        program, kubeconfig = self.plugin
+        code, _, err = run(program, "--kubeconfig", kubeconfig, "--namespace", NAMESPACE, verb, self.name)
+        same(code, 0, f"code of the plugin's {verb} ({err[-300:]})")
+        effects = {
+            "promote": lambda seen: at < (seen["status"].get("currentStepIndex") or 0) and seen["status"].get("pauseConditions"),
+            "pause": held,
+            "abort": lambda seen: seen["status"].get("abort") and seen["status"].get("phase") == "Degraded",
+        }
+        _, healed = self.sure(f"the plugin's {verb}", effects[verb])
+        if verb == "pause":
+            self.resume()
+        elif verb == "abort":
+            self.release()
+        return healed
 
     def resume(self):
         self.send(self.api.merge_patch(self.path, {"spec": {"paused": False}}))
