@@ -8,6 +8,7 @@ tried again on others.
 
 import base64
 import json
+import os
 import shutil
 import ssl
 import subprocess
@@ -181,7 +182,7 @@ def _start(folder, built, fair):
     rollouts = Server.start(
         "rollouts-controller",
         [
-            programs / "rollouts-controller",
+            os.environ.get("ROLLOUTS_CONTROLLER", programs / "rollouts-controller"),
             f"--kubeconfig={admin}",
             "--leader-elect=false",
             "--loglevel=info",
