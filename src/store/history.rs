@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -15,9 +16,13 @@ use crate::{
     domain::{Timestamp, id::TargetId, text::Clean},
     store::{
         LedgerError, file, order, paths,
+        patience::in_time,
         wire::{self, SubjectName},
     },
 };
+
+/// How long a start waits for what is only a memory.
+const MOST: Duration = Duration::from_secs(1);
 
 /// A revision that was seen holding all traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +58,12 @@ impl History {
     ///
     /// # Errors
     ///
-    /// The file is there and cannot be read.
+    /// The file is there and cannot be read, or not in time.
     pub fn read(&self) -> Result<Vec<Full>, LedgerError> {
-        let text = match fs::read(&self.0) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(LedgerError::io("read", &self.0, &error)),
-        };
+        let text = in_time(MOST, &self.0, |path, _| match fs::read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            read => read.map_err(|error| LedgerError::io("read", path, &error)),
+        })?;
         Ok(text.split(|byte| *byte == b'\n').filter_map(full).collect())
     }
 
@@ -130,5 +134,25 @@ mod tests {
             History::of(&ledger).read().unwrap(),
             [seen("ranker", "6be92d0", 1), seen("ranker", "9f3c2ab", 2)]
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_start_does_not_wait_for_a_file_that_does_not_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::of(&folder.path().join("ledger.jsonl"));
+        // A pipe is read for as long as nobody has written to it.
+        let made = std::process::Command::new("mkfifo")
+            .arg(&history.0)
+            .status();
+        assert!(made.unwrap().success());
+        let pipe = history.0.clone();
+        let late = std::thread::spawn(move || {
+            std::thread::sleep(MOST * 3);
+            drop(fs::OpenOptions::new().write(true).open(pipe));
+        });
+        let error = history.read().unwrap_err();
+        assert!(matches!(error, LedgerError::Slow { .. }), "{error}");
+        late.join().unwrap();
     }
 }
