@@ -102,6 +102,9 @@ pub struct World {
     /// Since when a rollout has wanted the revision it wants now, where it was
     /// seen to change its mind or to try it again after an abort.
     pub wanted_since: SharedMap<TargetId, (Clean, Timestamp)>,
+    /// The newest abort that was seen: of which revision, and when, by the clock
+    /// of its analyses.
+    pub last_abort: SharedMap<TargetId, (Clean, Timestamp)>,
     /// Revisions seen holding all traffic, oldest first, per rollout.
     pub held_full: SharedMap<TargetId, Vec<HeldFull>>,
     /// Releases.
@@ -333,6 +336,13 @@ pub enum MessageWeight {
 }
 
 impl World {
+    /// When an earlier attempt at this revision was aborted, if it is tried again
+    /// or came through since.
+    pub fn aborted_before(&self, rollout: &Rollout, hash: &Clean) -> Option<Timestamp> {
+        let (of, at) = self.last_abort.get(&rollout.id)?;
+        (of == hash && rollout.aborted.is_none()).then_some(*at)
+    }
+
     /// When the scope of a belief was last proved: its age, for a calm object
     /// as for a busy one.
     pub fn proved_at<V>(&self, known: &Known<V>) -> Timestamp {

@@ -160,7 +160,7 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
         return Gathered::Broken { why, backend };
     }
     let made_at = known.at.min(known.value.at);
-    if let Some(why) = just_took_over(view, made_at, spec.looks_back) {
+    if let Some(why) = of_another(rule, arm, view, made_at, spec.looks_back) {
         return Gathered::Nothing {
             why,
             producer: Producer::AtWork,
@@ -253,21 +253,33 @@ fn nobody_on_preview(view: &View<'_>, sample: &Sample) -> Option<Clean> {
         .then(|| "nobody is on the preview: asked once users are switched to it".into())
 }
 
-/// Why what users felt says nothing about the live revision yet: some of the
-/// time that was looked at lies before it took over.
-fn just_took_over(view: &View<'_>, made_at: Timestamp, looks_back: Duration) -> Option<Clean> {
-    let since = windows::took_over(view)?;
-    let begins = made_at - TimeDelta::from_std(looks_back).ok()?;
+/// Why a number says nothing about the revision asked about yet: some of the time
+/// that was looked at lies before it took over, or before it was tried. No query
+/// can tell one canary from the next; windows are told apart one by one.
+fn of_another(
+    rule: &GateRule,
+    arm: Arm,
+    view: &View<'_>,
+    made_at: Timestamp,
+    looks_back: Duration,
+) -> Option<Clean> {
+    let took_over = windows::took_over(view);
+    let since = match took_over {
+        None if arm == Arm::Canary && rule.breaches.is_none() => windows::began(view),
+        since => since,
+    }?;
     let ago = (view.now - since).to_std().unwrap_or_default();
     let ago = short_duration(Duration::from_secs(ago.as_secs()));
+    let begun = took_over.map_or_else(String::new, |_| format!("took over {ago} ago: "));
     let why = if looks_back.is_zero() {
-        format!("took over {ago} ago: what was measured is from before")
+        format!("{begun}what was measured is from before")
     } else {
         format!(
-            "took over {ago} ago: the {} looked back on are not all its own yet",
+            "{begun}the {} looked back on are not all its own yet",
             short_duration(looks_back)
         )
     };
+    let begins = made_at - TimeDelta::from_std(looks_back).ok()?;
     (begins < since).then(|| Clean::from(why))
 }
 

@@ -146,19 +146,33 @@ fn since(arm: Arm, view: &View<'_>) -> Option<Timestamp> {
         let since = completed(rollout).or(rollout.changed_at);
         return Some(since.map_or(own, |since| since.max(own)));
     }
-    // A revision that came back is younger than those made since it was first tried.
-    let others = rollout
-        .revisions
-        .iter()
-        .filter(|revision| revision.hash != *hash)
-        .filter_map(|revision| revision.created_at);
     let seen = view
         .world
         .wanted_since
         .get(target)
         .filter(|(wanted, _)| wanted == hash)
         .map(|(_, at)| *at);
-    others.chain(seen).chain([own]).max()
+    began(view).max(seen)
+}
+
+/// Since when the revision asked about is tried, as the object says: not before
+/// it was made, nor before an earlier attempt at it was aborted.
+pub(super) fn began(view: &View<'_>) -> Option<Timestamp> {
+    let rollout = &view.world.rollouts.get(&view.place.target)?.value;
+    let hash = view.shown_hash(rollout)?;
+    let own = rollout.revision(hash)?.created_at?;
+    // One that came back is younger than those made since it was first tried.
+    let others = rollout
+        .revisions
+        .iter()
+        .filter(|revision| revision.hash != *hash)
+        .filter_map(|revision| revision.created_at);
+    // Cut to whole seconds, as all its stamps.
+    let aborted = view
+        .world
+        .aborted_before(rollout, hash)
+        .map(|at| at + TimeDelta::seconds(1));
+    others.chain(aborted).chain([own]).max()
 }
 
 /// Since when users are on the live revision: as the object says, else as it

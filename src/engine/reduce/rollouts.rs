@@ -32,7 +32,8 @@ pub(super) fn take_rollout(world: &mut World, batch: &Batch, rollout: &Rollout) 
     if is_older {
         let other = known.filter(|known| changes_mind(rollout, known));
         let wanted = other.and_then(|known| Some((known.current_hash.clone()?, known.at)));
-        touch(world, wanted.is_some(), concerns.target(&rollout.id));
+        let is_news = remember_abort(world, rollout) || wanted.is_some();
+        touch(world, is_news, concerns.target(&rollout.id));
         wants_since(world, &rollout.id, wanted);
         named_again(world, &rollout.id, last_at);
         return key;
@@ -41,6 +42,7 @@ pub(super) fn take_rollout(world: &mut World, batch: &Batch, rollout: &Rollout) 
         let wanted = rollout.current_hash.clone().map(|hash| (hash, last_at));
         wants_since(world, &rollout.id, wanted);
     }
+    remember_abort(world, rollout);
     let answer = Answer {
         at: last_at,
         ..Answer::of(batch)
@@ -60,6 +62,22 @@ fn changes_mind(before: &Rollout, after: &Rollout) -> bool {
     let is_another = before.current_hash != after.current_hash;
     let is_retried = before.aborted.is_some() && after.aborted.is_none();
     is_another || is_retried
+}
+
+/// Remembers the newest abort, in whatever order they are heard of. Whether there
+/// was a newer one.
+fn remember_abort(world: &mut World, rollout: &Rollout) -> bool {
+    let (Some(Some(at)), Some(hash)) = (rollout.aborted, &rollout.current_hash) else {
+        return false;
+    };
+    let known = world.last_abort.get(&rollout.id);
+    let is_news = known.is_none_or(|(_, known)| *known < at);
+    if is_news {
+        world
+            .last_abort
+            .insert(rollout.id.clone(), (hash.clone(), at));
+    }
+    is_news
 }
 
 /// Remembers since when it wants what it wants. Where the word from before comes
