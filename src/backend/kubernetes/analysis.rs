@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     backend::kubernetes::{
+        rollouts::REVISION,
         steps,
         wire::{self, int_or_string},
     },
@@ -49,6 +50,11 @@ pub(super) fn analysis(run: &wire::AnalysisRun) -> Analysis {
         hash: labels
             .get("rollouts-pod-template-hash")
             .map(|hash| Clean::name(hash)),
+        revision: run
+            .metadata
+            .annotations
+            .get(REVISION)
+            .and_then(|number| number.parse().ok()),
         stage: stage(labels),
         phase: phase(&run.status.phase),
         message: Clean::line(&run.status.message),
@@ -175,6 +181,7 @@ mod tests {
             "metadata": {
                 "name": "ranker-7d9f-3-2",
                 "labels": {"rollouts-pod-template-hash": "7d9f", "step-index": "2", "rollout-type": "Step"},
+                "annotations": {"rollout.argoproj.io/revision": "3"},
                 "creationTimestamp": "2026-01-01T00:00:00Z",
             },
             "spec": {"metrics": [
@@ -190,8 +197,8 @@ mod tests {
             ]},
         }));
         assert_eq!(
-            (&analysis.stage, analysis.hash.as_deref()),
-            (&AnalysisStage::Step(2), Some("7d9f"))
+            (&analysis.stage, analysis.hash.as_deref(), analysis.revision),
+            (&AnalysisStage::Step(2), Some("7d9f"), Some(3))
         );
         assert_eq!(analysis.phase, AnalysisPhase::Failed);
         let [errors, shadow] = analysis.metrics.as_slice() else {

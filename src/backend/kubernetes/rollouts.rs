@@ -18,7 +18,7 @@ const ANNOTATIONS: usize = 64;
 
 /// The label that ties ReplicaSets, pods and AnalysisRuns to a revision.
 pub(super) const HASH: &str = "rollouts-pod-template-hash";
-const REVISION: &str = "rollout.argoproj.io/revision";
+pub(super) const REVISION: &str = "rollout.argoproj.io/revision";
 /// On a ReplicaSet: when its pods, which nobody needs any more, go.
 const KEPT_UNTIL: &str = "scale-down-deadline";
 /// Added to the key of a revision's number: the numbers it had before.

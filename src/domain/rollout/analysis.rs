@@ -11,6 +11,9 @@ pub struct Analysis {
     pub name: Clean,
     /// Of which revision hash.
     pub hash: Option<Clean>,
+    /// The number that revision had when it was made, if it says. One that is
+    /// tried again after another has a higher one by then.
+    pub revision: Option<u64>,
     /// What it judges for.
     pub stage: AnalysisStage,
     /// Where it stands.

@@ -56,7 +56,7 @@ impl Gate for RolloutGate {
         };
         let value = match question {
             RolloutQuestion::Health => Value::Rollout(Box::new((*known.value).clone())),
-            RolloutQuestion::Analysis => match analyses(known, view.shown_hash(known)) {
+            RolloutQuestion::Analysis => match analyses(known, view) {
                 Analyses::Own(analyses) => Value::Analyses(analyses),
                 Analyses::NotAsked(why) => return Gathered::NotAsked(why),
                 Analyses::Ahead(why) => {
@@ -149,14 +149,10 @@ enum Analyses {
     None,
 }
 
-fn analyses(rollout: &Rollout, hash: Option<&Clean>) -> Analyses {
+fn analyses(rollout: &Rollout, view: &View<'_>) -> Analyses {
+    let hash = view.shown_hash(rollout);
     let is_wanted = rollout.current_hash.as_ref() == hash;
-    let own: Vec<Analysis> = rollout
-        .analyses
-        .iter()
-        .filter(|analysis| analysis.hash.as_ref() == hash)
-        .cloned()
-        .collect();
+    let own = of_this_attempt(rollout, hash, view);
     if let Some(to_come) = around_switch(rollout, &own).filter(|_| is_wanted) {
         return to_come;
     }
@@ -184,6 +180,41 @@ fn analyses(rollout: &Rollout, hash: Option<&Clean>) -> Analyses {
         }
         Some(_) | None => Analyses::None,
     }
+}
+
+/// The analyses of a revision's present attempt, newest first. What judged an
+/// earlier one is neither for nor against it.
+fn of_this_attempt(rollout: &Rollout, hash: Option<&Clean>, view: &View<'_>) -> Vec<Analysis> {
+    let is_tried = rollout.current_hash.as_ref() == hash && !rollout.is_fully_promoted();
+    let number = hash
+        .and_then(|hash| rollout.revision(hash))
+        .map(|revision| revision.number);
+    let aborted = hash.and_then(|hash| view.world.aborted_before(rollout, hash));
+    let is_earlier = |analysis: &Analysis| {
+        // Both are cut to whole seconds: one of the same second may be of either.
+        let began_before =
+            aborted.is_some_and(|at| analysis.started_at.is_some_and(|begun| begun < at));
+        // Another revision was tried in between.
+        let had_less = is_tried && analysis.revision.is_some_and(|of| Some(of) < number);
+        // An abort puts the step back to the first, and ends the attempt.
+        let is_ahead = match analysis.stage {
+            AnalysisStage::Step(step) if is_tried && rollout.aborted.is_none() => {
+                rollout.step.is_some_and(|current| current < step)
+            }
+            _ => false,
+        };
+        began_before || had_less || is_ahead
+    };
+    let mut own: Vec<Analysis> = Vec::new();
+    for analysis in &rollout.analyses {
+        // A step that is judged again is judged by the newest run.
+        let is_replaced = own.iter().any(|newer| newer.stage == analysis.stage)
+            && !matches!(analysis.stage, AnalysisStage::Unknown(_));
+        if analysis.hash.as_ref() == hash && !is_earlier(analysis) && !is_replaced {
+            own.push(analysis.clone());
+        }
+    }
+    own
 }
 
 /// What is to come around a switch, before anybody is asked to act on it. What

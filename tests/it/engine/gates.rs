@@ -14,16 +14,16 @@ use gonogo::{
             RolloutQuestion, Versus,
         },
         quantity::Weight,
-        rollout::{
-            Analysis, AnalysisMetric, AnalysisPhase, AnalysisStage, MeasurementCounts, Rollout,
-            RolloutPhase,
-        },
+        rollout::{AnalysisPhase, Rollout, RolloutPhase},
         verdict::{Finding, Verdict, Word},
     },
     engine::world::World,
 };
 
-use super::pipelines::pipeline_gate;
+use super::{
+    analyses::{analyses_gate, analysis},
+    pipelines::pipeline_gate,
+};
 use crate::support::build::{
     accuracy_gate, aliases, answer, approval, at, backend, canary, catalog, job, lane,
     latency_gate, live, measure, metric, model_run, registry, revision, rollout, run, runs,
@@ -613,60 +613,6 @@ fn evidence_for_another_commit_is_stale_and_says_which() {
     );
 }
 
-fn analysis(phase: AnalysisPhase, successful: u32) -> Analysis {
-    Analysis {
-        name: "ranker-new-2-1".into(),
-        hash: Some("new".into()),
-        stage: AnalysisStage::Step(1),
-        phase: phase.clone(),
-        message: "because".into(),
-        started_at: Some(at(90)),
-        metrics: vec![AnalysisMetric {
-            name: "error-rate".into(),
-            phase,
-            message: "".into(),
-            success_condition: None,
-            failure_condition: None,
-            counts: MeasurementCounts {
-                successful,
-                ..MeasurementCounts::default()
-            },
-            count: None,
-            failure_limit: 0,
-            interval: None,
-            dry_run: false,
-            measurements: Vec::new(),
-        }],
-    }
-}
-
-#[test]
-fn cluster_trap_15_an_analysis_that_measured_nothing_proves_nothing() {
-    let gate = || GateRule {
-        source: GateSource::Rollout(RolloutQuestion::Analysis),
-        ..pipeline_gate("")
-    };
-    for (of, verdict) in [
-        (analysis(AnalysisPhase::Successful, 3), Verdict::Pass),
-        (analysis(AnalysisPhase::Successful, 0), Verdict::Missing),
-        (analysis(AnalysisPhase::Failed, 1), Verdict::Fail),
-        (analysis(AnalysisPhase::Error, 0), Verdict::Error),
-        (analysis(AnalysisPhase::Inconclusive, 2), Verdict::Missing),
-        (analysis(AnalysisPhase::Running, 2), Verdict::Pending),
-        (
-            analysis(AnalysisPhase::Unknown("Odd".into()), 2),
-            Verdict::Error,
-        ),
-    ] {
-        let mut told = setting();
-        let mut with = canary("r/ranker:1111111", "r/ranker:9f3c2ab");
-        with.analyses = vec![of.clone()];
-        told[2] = rollout(100, with);
-        let world = world(catalog(vec![gate()]), &told, 101);
-        assert_eq!(only(&world).verdict, verdict, "{of:?}");
-    }
-}
-
 #[test]
 fn a_degraded_rollout_is_bad_and_an_unknown_phase_is_never_green() {
     let gate = || GateRule {
@@ -742,17 +688,13 @@ fn coverage_is_told_by_every_kind_that_counts() {
     let ran = world(catalog(vec![pipeline_gate("test")]), &told, 101);
     assert_eq!(share(&ran), Some(0.5), "two of four jobs ran");
 
-    let gate = GateRule {
-        source: GateSource::Rollout(RolloutQuestion::Analysis),
-        ..pipeline_gate("")
-    };
     let mut running = analysis(AnalysisPhase::Running, 3);
     running.metrics[0].count = Some(4);
     let mut told = setting();
     let mut with = canary("r/ranker:1111111", "r/ranker:9f3c2ab");
     with.analyses = vec![running];
     told[2] = rollout(100, with);
-    let measuring = world(catalog(vec![gate]), &told, 101);
+    let measuring = world(catalog(vec![analyses_gate()]), &told, 101);
     assert_eq!(share(&measuring), Some(0.75), "three of four measurements");
     assert_eq!(only(&measuring).verdict, Verdict::Pending);
 }

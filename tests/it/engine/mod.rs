@@ -1,6 +1,7 @@
 //! The engine, by what goes in and what comes out.
 
 mod acting;
+mod analyses;
 mod attempts;
 mod clearing;
 mod correlation;

@@ -102,6 +102,7 @@ fn a_revision_users_were_taken_back_to_is_not_asked_for_an_analysis() {
     known.analyses = vec![Analysis {
         name: "first-time".into(),
         hash: Some("old".into()),
+        revision: Some(1),
         stage: AnalysisStage::Background,
         phase: AnalysisPhase::Failed,
         message: "too slow".into(),
