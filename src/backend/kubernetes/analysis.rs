@@ -122,6 +122,9 @@ fn metric(
             // Without a count it measures once, with an interval for ever.
             None => interval.is_none().then_some(1),
         },
+        good_in_a_row: int_or_string(&spec.consecutive_success_limit)
+            .filter(|enough| 0 < *enough)
+            .map(|enough| result.and_then(|it| it.consecutive_success) >= Some(enough)),
         failure_limit: limit(&spec.failure_limit),
         interval,
         dry_run: listed || result.and_then(|result| result.dry_run) == Some(true),
@@ -213,6 +216,30 @@ mod tests {
         assert_eq!((shadow.count, shadow.failure_limit), (Some(1), u32::MAX));
         assert!(shadow.dry_run && !errors.dry_run);
         assert_eq!(shadow.phase, AnalysisPhase::Pending);
+    }
+
+    #[test]
+    fn how_many_good_ones_in_a_row_are_asked_for_and_came_is_told() {
+        let analysis = read(json!({
+            "metadata": {"name": "r"},
+            "spec": {"metrics": [
+                {"name": "there", "count": 10, "consecutiveSuccessLimit": 3},
+                {"name": "short", "consecutiveSuccessLimit": "3", "interval": "10s"},
+                {"name": "unmeasured", "consecutiveSuccessLimit": 1},
+                {"name": "off", "consecutiveSuccessLimit": 0},
+                {"name": "silent"},
+            ]},
+            "status": {"phase": "Successful", "metricResults": [
+                {"name": "there", "phase": "Successful", "successful": 4, "consecutiveSuccess": 3},
+                {"name": "short", "phase": "Successful", "successful": 4, "consecutiveSuccess": 2},
+            ]},
+        }));
+        let told: Vec<_> = analysis
+            .metrics
+            .iter()
+            .map(|metric| metric.good_in_a_row)
+            .collect();
+        assert_eq!(told, [Some(true), Some(false), Some(false), None, None]);
     }
 
     #[test]

@@ -393,6 +393,7 @@ pub(super) struct MetricSpec {
     pub(super) success_condition: Option<String>,
     pub(super) failure_condition: Option<String>,
     pub(super) failure_limit: Value,
+    pub(super) consecutive_success_limit: Value,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -417,6 +418,7 @@ pub(super) struct MetricResult {
     pub(super) failed: Option<i64>,
     pub(super) inconclusive: Option<i64>,
     pub(super) error: Option<i64>,
+    pub(super) consecutive_success: Option<i64>,
     pub(super) dry_run: Option<bool>,
 }
 

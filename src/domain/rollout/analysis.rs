@@ -77,6 +77,9 @@ pub struct AnalysisMetric {
     pub counts: MeasurementCounts,
     /// How many it takes in all; `None` = no end.
     pub count: Option<u32>,
+    /// Whether it came to as many good ones in a row as it asks for; `None` = it
+    /// asks for none, and its count alone ends it.
+    pub good_in_a_row: Option<bool>,
     /// How many bad ones are allowed.
     pub failure_limit: u32,
     /// Time between two measurements.
@@ -85,6 +88,17 @@ pub struct AnalysisMetric {
     pub dry_run: bool,
     /// The last few measurements, oldest first.
     pub measurements: Vec<AnalysisMeasurement>,
+}
+
+impl AnalysisMetric {
+    /// Whether it has measured all it was to measure. Stopped early by a person
+    /// it may call itself successful all the same.
+    pub fn is_complete(&self) -> bool {
+        self.good_in_a_row.unwrap_or_else(|| {
+            self.count
+                .is_none_or(|count| count <= self.counts.measured())
+        })
+    }
 }
 
 /// Measurements by how they came out.
@@ -103,7 +117,12 @@ pub struct MeasurementCounts {
 impl MeasurementCounts {
     /// All of them.
     pub fn total(self) -> u32 {
-        self.successful + self.failed + self.inconclusive + self.error
+        self.measured() + self.error
+    }
+
+    /// Those that came to something.
+    pub fn measured(self) -> u32 {
+        self.successful + self.failed + self.inconclusive
     }
 }
 

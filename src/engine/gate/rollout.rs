@@ -5,8 +5,8 @@ use crate::{
         observation::Scope,
         policy::{GateRule, GateSource, RolloutQuestion},
         rollout::{
-            Analysis, AnalysisPhase, AnalysisStage, Cutover, Rollout, RolloutPhase, RolloutStep,
-            Substate,
+            Analysis, AnalysisMetric, AnalysisPhase, AnalysisStage, Cutover, Rollout, RolloutPhase,
+            RolloutStep, Substate,
         },
         text::Clean,
         verdict::Verdict,
@@ -66,6 +66,13 @@ impl Gate for RolloutGate {
                         backend,
                     };
                 }
+                Analyses::DryRuns => {
+                    return Gathered::Nothing {
+                        why: "only dry runs, which decide nothing".into(),
+                        producer: Producer::None,
+                        backend,
+                    };
+                }
                 Analyses::None => {
                     return Gathered::Nothing {
                         why: "no analysis of this revision exists".into(),
@@ -79,8 +86,8 @@ impl Gate for RolloutGate {
             Value::Analyses(analyses) => {
                 let total: u32 = analyses
                     .iter()
-                    .flat_map(|analysis| &analysis.metrics)
-                    .map(|metric| metric.counts.total())
+                    .flat_map(deciding)
+                    .map(|metric| metric.counts.measured())
                     .sum();
                 Some(u64::from(total))
             }
@@ -145,6 +152,8 @@ enum Analyses {
     Ahead(Clean),
     /// None was made and none is asked for.
     NotAsked(Clean),
+    /// None of those made decides anything.
+    DryRuns,
     /// None was made.
     None,
 }
@@ -156,6 +165,7 @@ fn analyses(rollout: &Rollout, view: &View<'_>) -> Analyses {
     if let Some(to_come) = around_switch(rollout, &own).filter(|_| is_wanted) {
         return to_come;
     }
+    let (own, dry): (Vec<_>, Vec<_>) = own.into_iter().partition(decides);
     if !own.is_empty() {
         return Analyses::Own(own);
     }
@@ -171,6 +181,9 @@ fn analyses(rollout: &Rollout, view: &View<'_>) -> Analyses {
         .any(|step| matches!(step, RolloutStep::Analysis(_)));
     if ahead && passes_steps {
         return Analyses::Ahead("an analysis step is still ahead".into());
+    }
+    if !dry.is_empty() {
+        return Analyses::DryRuns;
     }
     // Nothing will ever make that evidence, and users have been on it before:
     // what they feel now is asked by other gates.
@@ -243,22 +256,35 @@ fn goes_on(analysis: &Analysis) -> bool {
     )
 }
 
+/// The metrics an analysis is decided by: a dry run only looks on.
+fn deciding(analysis: &Analysis) -> impl Iterator<Item = &AnalysisMetric> {
+    analysis.metrics.iter().filter(|metric| !metric.dry_run)
+}
+
+/// Whether an analysis can be for or against anything.
+fn decides(analysis: &Analysis) -> bool {
+    analysis.metrics.is_empty() || deciding(analysis).next().is_some() || failed(analysis)
+}
+
+/// Whether it says itself that it came to no good end.
+fn failed(analysis: &Analysis) -> bool {
+    matches!(
+        analysis.phase,
+        AnalysisPhase::Failed | AnalysisPhase::Error | AnalysisPhase::Unknown(_)
+    )
+}
+
 /// Measurements taken of those expected. Analyses that say themselves that they
 /// failed need none.
 fn coverage(analyses: &[Analysis]) -> Option<Covered> {
-    let speaks = |analysis: &Analysis| {
-        matches!(
-            analysis.phase,
-            AnalysisPhase::Failed | AnalysisPhase::Error | AnalysisPhase::Unknown(_)
-        )
-    };
-    if analyses.iter().any(speaks) {
+    if analyses.iter().any(failed) {
         return None;
     }
-    let metrics = analyses.iter().flat_map(|analysis| &analysis.metrics);
+    let metrics = analyses.iter().flat_map(deciding);
     let (done, of) = metrics.fold((0_u64, 0_u64), |(done, of), metric| {
-        let taken = u64::from(metric.counts.total());
-        let expected = metric.count.map_or(taken, u64::from).max(taken);
+        let taken = u64::from(metric.counts.measured());
+        let count = metric.count.filter(|_| !metric.is_complete());
+        let expected = count.map_or(taken, u64::from).max(taken);
         (done + taken, of + expected)
     });
     Some(Covered {
@@ -271,10 +297,6 @@ fn coverage(analyses: &[Analysis]) -> Option<Covered> {
 
 fn worst(analyses: &[Analysis]) -> Judgement {
     let judged = analyses.iter().map(|analysis| {
-        let measured = analysis
-            .metrics
-            .iter()
-            .any(|metric| metric.counts.total() > 0);
         let (verdict, why) = match &analysis.phase {
             AnalysisPhase::Failed => (Verdict::Fail, analysis.message.to_string()),
             AnalysisPhase::Error => (Verdict::Error, analysis.message.to_string()),
@@ -283,14 +305,13 @@ fn worst(analyses: &[Analysis]) -> Judgement {
                 Verdict::Missing,
                 "inconclusive: a person must decide".to_owned(),
             ),
-            AnalysisPhase::Successful if !measured => (
-                Verdict::Missing,
-                "ended without a single measurement".to_owned(),
-            ),
             AnalysisPhase::Pending | AnalysisPhase::Running => {
                 (Verdict::Pending, "running".to_owned())
             }
-            AnalysisPhase::Successful => (Verdict::Pass, "successful".to_owned()),
+            AnalysisPhase::Successful => match cut_short(analysis) {
+                Some(why) => (Verdict::Missing, why),
+                None => (Verdict::Pass, "successful".to_owned()),
+            },
         };
         (verdict, format!("{}: {why}", analysis.name))
     });
@@ -298,6 +319,24 @@ fn worst(analyses: &[Analysis]) -> Judgement {
         || Judgement::plain(Verdict::Missing, "no analysis"),
         |(verdict, why)| Judgement::plain(verdict, why),
     )
+}
+
+/// Why an analysis that calls itself successful proves nothing: one that is
+/// stopped or skipped before it measured anything bad does so too.
+fn cut_short(analysis: &Analysis) -> Option<String> {
+    if deciding(analysis).all(|metric| metric.counts.measured() == 0) {
+        return Some("ended without a single measurement".to_owned());
+    }
+    // One beside the steps ends with them, however many it was to take.
+    if analysis.stage == AnalysisStage::Background {
+        return None;
+    }
+    let metric = deciding(analysis).find(|metric| !metric.is_complete())?;
+    let (name, taken) = (&metric.name, metric.counts.measured());
+    Some(match (metric.good_in_a_row, metric.count) {
+        (None, Some(of)) => format!("ended after {taken} of {of} measurements of {name}"),
+        _ => format!("ended after {taken} measurements of {name}, too few of them good in a row"),
+    })
 }
 
 fn health(rollout: &Rollout) -> Judgement {

@@ -49,6 +49,7 @@ pub(super) fn analysis(phase: AnalysisPhase, successful: u32) -> Analysis {
                 ..MeasurementCounts::default()
             },
             count: None,
+            good_in_a_row: None,
             failure_limit: 0,
             interval: None,
             dry_run: false,
@@ -122,6 +123,144 @@ fn cluster_trap_15_an_analysis_that_measured_nothing_proves_nothing() {
             "{of:?}"
         );
     }
+}
+
+/// `of` with this many measurements: good, bad, undecided and broken.
+fn counting(of: Analysis, counts: [u32; 4], count: Option<u32>) -> Analysis {
+    let [successful, failed, inconclusive, error] = counts;
+    let counts = MeasurementCounts {
+        successful,
+        failed,
+        inconclusive,
+        error,
+    };
+    let metric = AnalysisMetric {
+        counts,
+        count,
+        ..of.metrics[0].clone()
+    };
+    Analysis {
+        metrics: vec![metric],
+        ..of
+    }
+}
+
+/// Stopped by a person, or skipped with its step, it calls itself successful
+/// unless it measured something bad before.
+#[test]
+fn a_step_analysis_that_was_stopped_early_proves_nothing() {
+    let good = || analysis(AnalysisPhase::Successful, 1);
+    let verdict = |of: Analysis| told(vec![canary_at(2, vec![of])]);
+    assert_eq!(
+        verdict(counting(good(), [1, 0, 0, 0], Some(10))),
+        (
+            Verdict::Missing,
+            "ranker-new-2-1: ended after 1 of 10 measurements of error-rate".to_owned()
+        )
+    );
+    // Bad ones within its limit count; broken ones measured nothing.
+    for (counts, expected) in [
+        ([10, 0, 0, 0], Verdict::Pass),
+        ([8, 1, 1, 3], Verdict::Pass),
+        ([9, 0, 0, 1], Verdict::Missing),
+        ([0, 0, 0, 2], Verdict::Missing),
+    ] {
+        let of = counting(good(), counts, Some(10));
+        assert_eq!(verdict(of).0, expected, "{counts:?}");
+    }
+    // Each of its metrics is to be measured to its end.
+    let mut two = counting(good(), [10, 0, 0, 0], Some(10));
+    two.metrics.push(AnalysisMetric {
+        name: "latency".into(),
+        ..counting(good(), [3, 0, 0, 0], Some(5)).metrics.remove(0)
+    });
+    assert_eq!(
+        verdict(two).1,
+        "ranker-new-2-1: ended after 3 of 5 measurements of latency"
+    );
+    // One without a count ends only when it is stopped.
+    assert_eq!(
+        verdict(counting(good(), [4, 0, 0, 0], None)).0,
+        Verdict::Pass
+    );
+}
+
+/// Where so many good ones in a row are asked for, they alone make it good, and
+/// they may come before its count is reached.
+#[test]
+fn enough_good_measurements_in_a_row_end_an_analysis_early() {
+    for (good_in_a_row, count, verdict) in [
+        (Some(true), Some(10), Verdict::Pass),
+        (Some(true), None, Verdict::Pass),
+        (Some(false), Some(10), Verdict::Missing),
+        (Some(false), None, Verdict::Missing),
+    ] {
+        let mut of = counting(analysis(AnalysisPhase::Successful, 0), [3, 0, 0, 0], count);
+        of.metrics[0].good_in_a_row = good_in_a_row;
+        assert_eq!(
+            told(vec![canary_at(2, vec![of])]).0,
+            verdict,
+            "{good_in_a_row:?} {count:?}"
+        );
+    }
+}
+
+/// It is stopped when the rollout is through, and has done its work.
+#[test]
+fn a_background_analysis_ends_with_the_rollout_and_not_by_its_count() {
+    let of = Analysis {
+        stage: AnalysisStage::Background,
+        ..counting(
+            analysis(AnalysisPhase::Successful, 0),
+            [3, 0, 0, 0],
+            Some(10),
+        )
+    };
+    assert_eq!(told(vec![canary_at(2, vec![of])]).0, Verdict::Pass);
+}
+
+#[test]
+fn a_dry_run_is_no_evidence_however_much_it_measured() {
+    let mut dry = counting(
+        analysis(AnalysisPhase::Successful, 0),
+        [5, 0, 0, 0],
+        Some(5),
+    );
+    dry.metrics[0].dry_run = true;
+    dry.metrics[0].name = "shadow".into();
+    let only_dry = (
+        Verdict::Missing,
+        "only dry runs, which decide nothing".to_owned(),
+    );
+    assert_eq!(told(vec![canary_at(2, vec![dry.clone()])]), only_dry);
+    // Beside a metric that was stopped before it measured anything.
+    let mut beside = dry.clone();
+    let stopped = counting(
+        analysis(AnalysisPhase::Successful, 0),
+        [0, 0, 0, 0],
+        Some(5),
+    );
+    beside.metrics.extend(stopped.metrics);
+    assert_eq!(told(vec![canary_at(2, vec![beside])]).0, Verdict::Missing);
+    // It holds up nothing that is proven without it, and does not end what is ahead.
+    let background = Analysis {
+        stage: AnalysisStage::Background,
+        phase: AnalysisPhase::Running,
+        ..dry.clone()
+    };
+    let proven = counting(
+        analysis(AnalysisPhase::Successful, 0),
+        [5, 0, 0, 0],
+        Some(5),
+    );
+    assert_eq!(
+        told(vec![canary_at(2, vec![background.clone(), proven])]).0,
+        Verdict::Pass
+    );
+    assert_eq!(
+        told(vec![canary_at(0, vec![background])]).1,
+        "an analysis step is still ahead"
+    );
 }
 
 /// One that began so many seconds after the start.
