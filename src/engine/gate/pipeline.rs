@@ -77,8 +77,8 @@ impl Gate for Pipeline {
         let all = view.world.jobs_of(id);
         // Jobs held back by a gate, and those queued behind it, are what the
         // gate's answer lets go: they are not asked about before it.
-        let held_back = !view.world.approvals_of(id).is_empty()
-            && all.iter().any(|job| job.status.phase == Phase::Waiting);
+        let is_asked = !view.world.approvals_of(id).is_empty();
+        let held_back = is_asked && all.iter().any(|job| job.status.phase == Phase::Waiting);
         let asked = |phase: &Phase| !(held_back && matches!(phase, Phase::Waiting | Phase::Queued));
         let mut jobs: Vec<_> = all
             .iter()
@@ -109,6 +109,13 @@ impl Gate for Pipeline {
         let ended_at = all.iter().filter_map(|job| job.ended_at).max();
         let covered = coverage(&jobs);
         jobs.extend(ended_badly(&wanted, run, &jobs, &all, view));
+        let goes_on = !run.status.has_ended() && jobs.iter().all(|(_, job)| job.has_ended());
+        // A job is listed only once those before it have ended. Up to an approval
+        // all are; without one in sight more of them may come.
+        if wanted.is_empty() && goes_on && !is_asked {
+            let status = run.status.clone();
+            jobs.push((Clean::from(format!("run {}", run.number)), status));
+        }
         found(
             jobs,
             covered,

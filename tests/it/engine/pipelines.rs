@@ -298,6 +298,41 @@ fn a_job_behind_an_approval_is_not_asked_about_before_it() {
     assert_eq!(decision.word, Word::Go);
 }
 
+/// GitHub lists a job when those it needs have ended: what is listed may all be
+/// green, and the tests still to come.
+#[test]
+fn a_run_that_goes_on_has_not_succeeded() {
+    let running = || RunStatus::at(Phase::Running);
+    let green = [("lint", good()), ("build", good())];
+    check("", &green, running(), Verdict::Pending, "run 2 running");
+    check(
+        "",
+        &green,
+        RunStatus::at(Phase::Queued),
+        Verdict::Pending,
+        "run 2 queued",
+    );
+    check("", &green, good(), Verdict::Pass, "2 jobs succeeded");
+    // The jobs that were asked for by name have said all they can.
+    check("lint", &green, running(), Verdict::Pass, "1 job succeeded");
+    // Which of them is still at work says more, and what is bad more yet.
+    let jobs = [("lint", good()), ("build", running())];
+    check("", &jobs, running(), Verdict::Pending, "build running");
+    let jobs = [("lint", RunStatus::ended(Outcome::Failed))];
+    check("", &jobs, running(), Verdict::Fail, "lint failed");
+}
+
+/// The job behind an approval may not be listed yet: what the answer lets go is
+/// not waited for all the same.
+#[test]
+fn a_run_that_waits_for_an_approval_is_not_waited_for() {
+    let mut told = told(&[("lint", good())], RunStatus::at(Phase::Waiting));
+    let asked = Fact::Approval(approval(&run(2, B, 50), "prod-eu"));
+    told.push(answer("gh", "approvals 2", 100, vec![asked]));
+    let world = world(catalog(vec![pipeline_gate("")]), &told, 101);
+    assert_eq!(only(&world).verdict, Verdict::Pass);
+}
+
 #[test]
 fn what_covers_nothing_is_missing_before_its_kind_is_asked() {
     let mut of = run(2, B, 50);
