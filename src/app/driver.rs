@@ -65,6 +65,7 @@ impl Driver {
         let mut worlds = self.desk.worlds();
         let mut done = 0;
         let mut sent = false;
+        let mut missing = None;
         let halt = loop {
             let world = worlds.borrow_and_update().clone();
             let Some(record) = world.plans.get(&self.id) else {
@@ -74,16 +75,33 @@ impl Driver {
                 continue;
             };
             match plan::next(record, &world, self.desk.now()) {
-                Next::Done => return (ActionOutcome::Confirmed, Clean::default()),
+                Next::Done => match missing {
+                    Some(why) => return (ActionOutcome::Partial, self.so_far(done, &why)),
+                    None => return (ActionOutcome::Confirmed, Clean::default()),
+                },
                 Next::Record(step) => {
-                    done = step + 1;
+                    done += 1;
                     self.seen(step, record.steps.len() > 1).await;
                 }
                 Next::Send(step) => match self.send(step, &world).await {
                     Ok(()) => sent = true,
+                    Err(Halt::Failed(why)) if plan::may_be_passed_over(record, step) => {
+                        self.pass_over(step).await;
+                        missing = Some(why);
+                    }
                     Err(halt) => break halt,
                 },
-                Next::Nudge(step) => self.nudge(step, record, &world).await,
+                Next::Nudge(step) => {
+                    if let Err(halt) = self.nudge(step, record, &world).await {
+                        break halt;
+                    }
+                }
+                Next::PassOver(step, why) => {
+                    let outcome = ActionOutcome::Unknown;
+                    self.write_outcome(Some(step), outcome, why.clone()).await;
+                    self.pass_over(step).await;
+                    missing = Some(why);
+                }
                 Next::Stuck(Stuck::NotSeen(why)) => {
                     break Halt::Unknown(why);
                 }
@@ -108,7 +126,7 @@ impl Driver {
             Halt::Unknown(why) => (ActionOutcome::Unknown, why),
             Halt::Stopped(why) if partial => (ActionOutcome::Partial, self.so_far(done, &why)),
             Halt::Stopped(why) if sent => (ActionOutcome::Unknown, why),
-            Halt::Stopped(why) => (ActionOutcome::Failed, why),
+            Halt::Stopped(why) => (ActionOutcome::Refused, why),
         }
     }
 
@@ -195,7 +213,7 @@ impl Driver {
         self.tell_and_wait(step, answered, |step| {
             matches!(
                 step.state,
-                StepState::Answered { .. } | StepState::Seen { .. }
+                StepState::Answered { .. } | StepState::Seen { .. } | StepState::PassedOver
             )
         })
         .await;
@@ -254,11 +272,22 @@ impl Driver {
         }
     }
 
-    /// Makes the controller look again, once, with a line of its own.
-    async fn nudge(&self, step: usize, record: &PlanRecord, world: &World) {
+    async fn pass_over(&self, step: usize) {
+        self.tell_and_wait(step, PlanProgress::PassedOver { step }, |step| {
+            step.state.is_settled()
+        })
+        .await;
+    }
+
+    /// Makes the controller look again, once, with a line of its own. Where a
+    /// brake was pulled meanwhile it is not overlooked: it was told to stand still.
+    async fn nudge(&self, step: usize, record: &PlanRecord, world: &World) -> Result<(), Halt> {
         let Some(Order::Rollout(order)) = record.steps.get(step).map(|step| &step.order) else {
-            return;
+            return Ok(());
         };
+        if self.cleared.plan().class != Class::Brake {
+            self.heed_brakes().await?;
+        }
         let nudge = Order::Rollout(RolloutOrder {
             action: RolloutAction::Nudge {
                 at: self.desk.now(),
@@ -280,7 +309,7 @@ impl Driver {
         })
         .await;
         if written.is_err() {
-            return;
+            return Ok(());
         }
         // What was ordered may still take effect without it; the deadline decides.
         if let Err(error) = self.desk.send(&nudge).await {
@@ -288,6 +317,7 @@ impl Driver {
                 .say(Clean::from(format!("nudge: {}", explain(&error))))
                 .await;
         }
+        Ok(())
     }
 
     /// Looks for the effect of a step that was not seen in time, as long as it
@@ -300,7 +330,7 @@ impl Driver {
                 .steps
                 .iter()
                 .enumerate()
-                .find(|(_, step)| !matches!(step.state, StepState::Seen { .. }))?;
+                .find(|(_, step)| !step.state.is_settled())?;
             let StepState::Answered {
                 receipt,
                 returned_at,

@@ -37,8 +37,9 @@ use crate::{
 
 /// Who we are is usually told with the rest; a brake waits no longer for it.
 const IDENTITY: Duration = Duration::from_millis(300);
-/// A roll back also moves the alias, so it waits this long for the registry.
-const REGISTRY: Duration = Duration::from_secs(5);
+/// A roll back also moves the alias, so it waits this long for the registry, and
+/// no longer: users come first.
+const REGISTRY: Duration = Duration::from_secs(2);
 
 /// What somebody asks for.
 pub(super) struct Wanted {
@@ -226,10 +227,20 @@ fn needs_full(world: &World, wanted: &Wanted, lane: &LaneId) -> Result<(), Stop>
         .lanes
         .get(lane)
         .and_then(|row| world.rollouts.get(&row.target));
+    let of = format!("{} --env {}", lane.0, lane.1);
+    let yes = if wanted.act.yes { " --yes" } else { "" };
     match rollout {
+        Some(rollout) if rollout.aborted.is_some() && !rollout.is_fully_promoted() => {
+            Err(Stop::new(
+                Exit::Usage,
+                format!(
+                    "it was aborted; say which you mean:\n  \
+                     gonogo retry {of}{yes}    starts it again from its first step\n  \
+                     gonogo promote {of} --full{yes}    ships what was rejected, with no analysis"
+                ),
+            ))
+        }
         Some(rollout) if rollout.strategy == Strategy::Canary && !rollout.is_fully_promoted() => {
-            let of = format!("{} --env {}", lane.0, lane.1);
-            let yes = if wanted.act.yes { " --yes" } else { "" };
             Err(Stop::new(
                 Exit::Usage,
                 format!(

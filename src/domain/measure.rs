@@ -114,3 +114,14 @@ pub struct Window {
     /// Requests to the canary.
     pub traffic: Option<f64>,
 }
+
+impl Window {
+    /// What was measured on one side.
+    pub fn value(&self, arm: Arm) -> Option<f64> {
+        match arm {
+            Arm::Canary => self.canary,
+            Arm::Stable => self.stable,
+            Arm::Traffic => self.traffic,
+        }
+    }
+}

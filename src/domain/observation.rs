@@ -202,6 +202,11 @@ pub enum PlanProgress {
         /// Index of the step.
         step: usize,
     },
+    /// Step `step` did not come about, and the plan goes on without it.
+    PassedOver {
+        /// Index of the step.
+        step: usize,
+    },
     /// The plan is over.
     Ended {
         /// How.

@@ -27,6 +27,11 @@ impl Weight {
         Self::percent(u8::try_from(percent).unwrap_or(100))
     }
 
+    /// What is left of all traffic.
+    pub fn rest(self) -> Self {
+        Self(Self::FULL.0 - self.0)
+    }
+
     /// Whole percent, 0 to 100.
     pub fn get(self) -> u8 {
         self.0

@@ -198,6 +198,13 @@ pub struct Revision {
 }
 
 impl Revision {
+    /// What people call it: its first image, else its hash.
+    pub fn name(&self) -> Clean {
+        self.images
+            .first()
+            .map_or_else(|| self.hash.clone(), Image::label)
+    }
+
     /// Whether it has all the pods it is to have, and some.
     pub fn is_up(&self) -> bool {
         0 < self.pods.desired && self.pods.desired <= self.pods.available

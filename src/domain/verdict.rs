@@ -161,6 +161,16 @@ impl Decision {
             .filter(|finding| finding.verdict < Verdict::Pass)
     }
 
+    /// Whether what it is about was measured and is bad; a NO-GO because nothing
+    /// is asked is none.
+    pub fn refutes(&self) -> bool {
+        self.word == Word::NoGo
+            && self
+                .findings
+                .iter()
+                .any(|finding| finding.required && finding.verdict == Verdict::Fail)
+    }
+
     /// Counts of required findings with this verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         self.findings

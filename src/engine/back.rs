@@ -7,7 +7,7 @@ use crate::{
         quantity::Weight,
         rollout::{Revision, Rollout},
         text::Clean,
-        verdict::{Decision, Verdict, Word},
+        verdict::Decision,
     },
     engine::{correlate::release_of_revision, world::World},
 };
@@ -28,7 +28,7 @@ pub struct Back<'a> {
 impl Back<'_> {
     /// The share that is still where it is to be taken from.
     pub fn left(&self) -> Weight {
-        Weight::percent(Weight::FULL.get().saturating_sub(self.done.get()))
+        self.done.rest()
     }
 }
 
@@ -48,7 +48,7 @@ pub fn under_way<'a>(
     }
     let meant = aborted || rollout.moves_at_once() || {
         let decision = decision_of(world, service, place, rollout, from);
-        decision.is_some_and(refutes)
+        decision.is_some_and(Decision::refutes)
     };
     meant.then_some(Back {
         from,
@@ -79,15 +79,6 @@ pub fn decision_of<'a>(
         .map(AsRef::as_ref)
 }
 
-/// Whether it was measured and is bad.
-pub fn refutes(decision: &Decision) -> bool {
-    decision.word == Word::NoGo
-        && decision
-            .findings
-            .iter()
-            .any(|finding| finding.verdict == Verdict::Fail)
-}
-
 /// What people call what a revision carries: the release, else its image.
 pub fn name_of(
     world: &World,
@@ -95,13 +86,6 @@ pub fn name_of(
     rollout: &Rollout,
     revision: &Revision,
 ) -> Clean {
-    release_of_revision(world, service, rollout, &revision.hash).map_or_else(
-        || {
-            revision.images.first().map_or_else(
-                || revision.hash.clone(),
-                crate::domain::rollout::Image::label,
-            )
-        },
-        |release| release.label.clone(),
-    )
+    release_of_revision(world, service, rollout, &revision.hash)
+        .map_or_else(|| revision.name(), |release| release.label.clone())
 }

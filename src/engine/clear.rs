@@ -20,7 +20,7 @@ use crate::{
         verdict::{Decision, Word},
     },
     engine::{
-        plan::{Class, Plan, Verb},
+        plan::{Class, Plan, PlanStep, Verb},
         verify,
         world::{Liveness, World},
     },
@@ -281,15 +281,15 @@ pub fn objection(world: &World, plan: &Plan, mode: Mode, now: Timestamp) -> Opti
     clear(world, plan, mode, &consent, now).err()
 }
 
-/// A brake is stopped by a no to its first step alone: users are brought to
-/// safety even where the alias then has to stay behind.
+/// A brake is stopped by a no to the first step that moves users, and by no
+/// other: they are brought to safety even where the alias has to stay behind.
 fn permitted(world: &World, plan: &Plan, now: Timestamp) -> Result<(), Refusal> {
-    let asked = if plan.class == Class::Brake {
-        1
-    } else {
-        plan.steps.len()
+    let moves_users = |step: &&PlanStep| !matches!(step.order, Order::Model(_));
+    let asked: Vec<&PlanStep> = match plan.class {
+        Class::Brake => plan.steps.iter().find(moves_users).into_iter().collect(),
+        Class::Neutral | Class::Throttle | Class::Bend => plan.steps.iter().collect(),
     };
-    for step in plan.steps.iter().take(asked) {
+    for step in asked {
         let Some(permit) = world.permit(&step.order.subject(), step.order.kind(), now) else {
             continue;
         };

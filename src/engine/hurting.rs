@@ -42,16 +42,11 @@ fn outside_since(world: &World, lane: &Lane, rule: &GateRule) -> Option<Timestam
         .catalog
         .metric(&lane.service, &lane.environment, metric)?;
     let known = &world.windows.get(&spec.id)?.value;
-    // Once all are on it, it is measured where stable is.
-    let on_stable = lane.place.is_of_stable() && spec.stable.is_some();
-    let value = |window: &Window| {
-        if on_stable {
-            window.stable
-        } else {
-            window.canary
-        }
+    let arm = lane.place.arm(spec);
+    let bad = |window: &&Window| {
+        let value = window.value(arm);
+        value.is_some_and(|value| is_outside(rule.fail, value))
     };
-    let bad = |window: &&Window| value(window).is_some_and(|value| is_outside(rule.fail, value));
     let first = known.windows.iter().rev().take_while(bad).last()?;
     Some(first.ends_at - TimeDelta::from_std(known.width).ok()?)
 }

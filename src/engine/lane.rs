@@ -11,6 +11,7 @@ use crate::{
         Timestamp,
         catalog::{PlaceSpec, ServiceSpec},
         id::{EnvironmentName, ReleaseId, ServiceName, TargetId},
+        quantity::Weight,
         rollout::Rollout,
         text::Clean,
     },
@@ -65,10 +66,16 @@ impl Lane {
         self.candidate.as_ref().or(self.live.as_ref())
     }
 
-    /// Whether the shown release is stable and another revision is wanted.
-    pub fn leaves_stable(&self) -> bool {
-        matches!(self.place, Place::RollingBack { .. })
-            || (self.place == Place::Live && self.back_aborted.is_some())
+    /// The share of users on the shown release, given that of the revision that
+    /// is wanted: they are different ones where users are taken from stable.
+    pub fn share(&self, of_wanted: Weight) -> Weight {
+        let leaves_stable = matches!(self.place, Place::RollingBack { .. })
+            || (self.place == Place::Live && self.back_aborted.is_some());
+        if leaves_stable {
+            of_wanted.rest()
+        } else {
+            of_wanted
+        }
     }
 }
 

@@ -214,6 +214,8 @@ pub enum Next {
     Nudge(usize),
     /// Nothing to do before the world changes or this instant comes.
     Wait(Timestamp),
+    /// This step did not come about in time: go on without it.
+    PassOver(usize, Clean),
     /// Every effect was seen.
     Done,
     /// It cannot go on.
@@ -248,15 +250,16 @@ pub const QUIET_PATIENCE: Duration = Duration::from_secs(10);
 pub fn deadline(order: &Order) -> Duration {
     match order.kind() {
         // Pods have to come up.
-        ActionKind::Switch | ActionKind::PromoteFull | ActionKind::Undo | ActionKind::Restart => {
-            Duration::from_secs(600)
-        }
+        ActionKind::Switch
+        | ActionKind::PromoteFull
+        | ActionKind::Undo
+        | ActionKind::Abort
+        | ActionKind::Restart => Duration::from_secs(600),
         ActionKind::Dispatch => Duration::from_secs(60),
         ActionKind::Hold
         | ActionKind::Resume
         | ActionKind::Continue
         | ActionKind::Skip
-        | ActionKind::Abort
         | ActionKind::Retry
         | ActionKind::Nudge
         | ActionKind::Approve
@@ -271,9 +274,21 @@ pub fn deadline(order: &Order) -> Duration {
 /// What to do now about a running plan. Looks at the first step whose effect is
 /// not recorded; everything before it is settled.
 pub fn next(plan: &PlanRecord, world: &World, now: Timestamp) -> Next {
+    let open = plan.steps.iter().position(|step| !step.state.is_settled());
+    match (next_of_open(plan, world, now), open) {
+        (Next::Stuck(Stuck::NotSeen(why) | Stuck::Moved(why)), Some(index))
+            if may_be_passed_over(plan, index) =>
+        {
+            Next::PassOver(index, why)
+        }
+        (next, _) => next,
+    }
+}
+
+fn next_of_open(plan: &PlanRecord, world: &World, now: Timestamp) -> Next {
     for (index, step) in plan.steps.iter().enumerate() {
         match &step.state {
-            StepState::Seen { .. } => {}
+            StepState::Seen { .. } | StepState::PassedOver => {}
             StepState::Waiting => return before_send(plan, index, world, now),
             StepState::Sending { at } => return Next::Wait(*at + deadline(&step.order)),
             StepState::Answered {
@@ -300,6 +315,15 @@ pub fn next(plan: &PlanRecord, world: &World, now: Timestamp) -> Next {
         }
     }
     Next::Done
+}
+
+/// Whether a plan goes on when this step fails: a brake is not stopped by the
+/// registry while users have still to be moved.
+pub fn may_be_passed_over(plan: &PlanRecord, index: usize) -> bool {
+    let mut ahead = plan.steps.iter().skip(index).map(|step| &step.order);
+    plan.start.brake
+        && matches!(ahead.next(), Some(Order::Model(_)))
+        && ahead.any(|order| matches!(order, Order::Rollout(_)))
 }
 
 /// Whether what is under way is finished by the steps after it: an undo outside

@@ -16,7 +16,7 @@ use crate::{
             RolloutSeen, RunAction, RunOrder, Say, Subject,
         },
         approval::PendingApproval,
-        catalog::{PlaceSpec, ServiceSpec},
+        catalog::{ModelSpec, PlaceSpec, ServiceSpec},
         id::{ReleaseId, Version},
         pipeline::{Outcome, Phase, Run},
         rollout::Rollout,
@@ -57,6 +57,30 @@ pub fn propose(world: &World, ask: &Ask, now: Timestamp) -> Result<Plan, Refusal
         Verb::RerunAll => rerun(&scene, RunAction::RerunAll),
         Verb::Cancel => cancel(&scene),
         Verb::Dispatch => dispatch(&scene),
+    }
+}
+
+/// Another place with the same champion alias.
+struct Sharing<'a> {
+    service: &'a ServiceSpec,
+    place: &'a PlaceSpec,
+    /// What users are on there.
+    version: Version,
+}
+
+impl Sharing<'_> {
+    /// That it stays on what the alias leaves.
+    fn left_behind(&self, model: &ModelSpec, to: Version) -> Clean {
+        let (from, alias, environment) = (self.version, &model.champion, &self.place.environment);
+        let service = &self.service.name;
+        let loads = if self.service.model_from_alias {
+            format!("; pods that start there load {to}")
+        } else {
+            String::new()
+        };
+        Clean::from(format!(
+            "{service} {environment} stays on {from} while `{alias}`, which it shares, names {to}{loads}"
+        ))
     }
 }
 
@@ -191,6 +215,56 @@ impl<'a> Scene<'a> {
             .aliases
             .get(&spec.champion)
             .copied()
+    }
+
+    /// What the registry has not told, if it has told nothing of the model.
+    fn registry_is_silent(&self, spec: &ModelSpec) -> Option<Clean> {
+        let silent = !self.world.models.contains_key(&spec.model);
+        silent.then(|| {
+            Clean::from(format!(
+                "where alias `{}` of {} points is not known: it is left alone",
+                spec.champion, spec.model
+            ))
+        })
+    }
+
+    /// Everywhere else that has the same champion alias, with the version users
+    /// are on there.
+    fn others_of_alias(&self, model: &ModelSpec) -> impl Iterator<Item = Sharing<'a>> {
+        let (world, here) = (self.world, &self.place.target);
+        let sharing = world.catalog.services.values();
+        sharing
+            .filter(move |service| service.model.as_ref() == Some(model))
+            .flat_map(|service| service.places.iter().map(move |place| (service, place)))
+            .filter(move |(_, place)| place.target != *here)
+            .filter_map(move |(service, place)| {
+                let rollout = world.rollouts.get(&place.target)?;
+                let hash = rollout.stable_hash.as_ref()?;
+                let users = release_of_revision(world, service, rollout, hash)?;
+                let version = *users.version.value()?;
+                Some(Sharing {
+                    service,
+                    place,
+                    version,
+                })
+            })
+    }
+
+    /// Whose pods load `to` as soon as they start, though nobody promoted it there.
+    fn drawn_along(&self, to: Version) -> Vec<Clean> {
+        let Some(model) = &self.service.model else {
+            return Vec::new();
+        };
+        let others = self.others_of_alias(model);
+        others
+            .filter(|other| other.service.model_from_alias && other.version != to)
+            .map(|other| {
+                Clean::from(format!(
+                    "{} {} is on {} and shares `{}`: pods that start there load {to}",
+                    other.service.name, other.place.environment, other.version, model.champion
+                ))
+            })
+            .collect()
     }
 
     /// The steps that move the champion alias to `to`: first the bookkeeping

@@ -125,7 +125,6 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
     let worst = decision.and_then(|decision| decision.reasons().next());
     let reason = worst.map(|finding| Clean::from(format!("{} {}", finding.gate, finding.reason)));
     let no_go = refuted_by(world, lane).is_some();
-    let hurting = hurting::since(world, lane).filter(|_| no_go);
     let make = |urgency, what, reason: Clean, verbs: Vec<Verb>| {
         Some(Waiting {
             lane: (lane.service.clone(), lane.environment.clone()),
@@ -133,8 +132,9 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
             urgency,
             what,
             reason,
-            since: hurting
-                .filter(|_| urgency == Urgency::Hurting)
+            since: (no_go && urgency == Urgency::Hurting)
+                .then(|| hurting::since(world, lane))
+                .flatten()
                 .or(lane.since),
             verbs,
         })

@@ -16,6 +16,7 @@ use crate::{
         },
         approval::Answer,
         observation::Basis,
+        quantity::Weight,
         rollout::{Cutover, PauseReason, Revision, Rollout, RolloutPhase},
         text::Clean,
     },
@@ -80,7 +81,10 @@ fn rollout_effect(
         (Some(now), Some(then)) => then < now,
         (None, _) | (_, None) => false,
     };
-    if !proves(known, returned_at, newer) {
+    // What a skip writes is what it is seen by, so only a later write is the
+    // controller's word.
+    let own = matches!(order.action, RolloutAction::Skip { .. }) && known.version == version;
+    if !proves(known, returned_at, newer) || own {
         return Effect::NotYet;
     }
     if shows(known, &order.action, &order.seen) {
@@ -243,7 +247,10 @@ fn shows(rollout: &Rollout, action: &RolloutAction, seen: &RolloutSeen) -> bool 
             rollout.step.is_some_and(|step| *to <= step) || rollout.is_fully_promoted()
         }
         RolloutAction::PromoteFull => rollout.is_fully_promoted(),
-        RolloutAction::Abort => is_aborted(rollout) && rollout.leaves_users_on_stable(),
+        RolloutAction::Abort => {
+            let all_back = rollout.blue_green.is_some() || rollout.weight_actual == Weight::ZERO;
+            is_aborted(rollout) && rollout.leaves_users_on_stable() && all_back
+        }
         RolloutAction::Retry { .. } => {
             rollout.aborted.is_none() && rollout.phase != RolloutPhase::Degraded
         }
@@ -275,7 +282,7 @@ fn is_judged_anew(rollout: &Rollout, seen: &RolloutSeen) -> bool {
 /// than not showing that it has.
 pub fn shows_absence(world: &World, order: &Order) -> bool {
     match order {
-        Order::Rollout(_) => knows(world, order) && !is_stored(world, order),
+        Order::Rollout(_) => knows(world, order) && !may_be_stored(world, order),
         // It still waits for an answer.
         Order::Approval(order) => world
             .approvals
@@ -300,9 +307,9 @@ pub fn is_so_already(world: &World, order: &Order) -> bool {
         })
 }
 
-/// Whether the target carries what was asked for though nothing came of it yet.
-/// Proves that the request arrived, and no more.
-fn is_stored(world: &World, order: &Order) -> bool {
+/// Whether the target may carry what was asked for though nothing came of it yet:
+/// a controller that overlooked it may still act on it.
+fn may_be_stored(world: &World, order: &Order) -> bool {
     let Order::Rollout(order) = order else {
         return false;
     };
@@ -313,14 +320,16 @@ fn is_stored(world: &World, order: &Order) -> bool {
         RolloutAction::Hold => rollout.held,
         RolloutAction::PromoteFull => rollout.promoting_full,
         RolloutAction::Abort => rollout.aborted.is_some(),
-        RolloutAction::Resume
-        | RolloutAction::Continue
-        | RolloutAction::Switch { .. }
-        | RolloutAction::Skip { .. }
-        | RolloutAction::Retry { .. }
-        | RolloutAction::Undo { .. }
-        | RolloutAction::Restart { .. }
-        | RolloutAction::Nudge { .. } => false,
+        RolloutAction::Resume => !rollout.held,
+        RolloutAction::Continue | RolloutAction::Switch { .. } => rollout.pause.is_none(),
+        RolloutAction::Skip { to } => rollout.step.is_some_and(|step| to <= step),
+        RolloutAction::Retry { .. } => rollout.aborted.is_none(),
+        RolloutAction::Undo { ref hash } => {
+            !rollout.observed || rollout.current_hash.as_ref() == Some(hash)
+        }
+        // Of a restart nothing is known here but that the controller has seen the spec.
+        RolloutAction::Restart { .. } => true,
+        RolloutAction::Nudge { .. } => false,
     }
 }
 

@@ -309,6 +309,18 @@ pub enum StepState {
         /// When.
         at: Timestamp,
     },
+    /// It did not come about, and the plan went on without it.
+    PassedOver,
+}
+
+impl StepState {
+    /// Whether the plan has left it behind.
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::Seen { .. } | Self::PassedOver => true,
+            Self::Waiting | Self::Sending { .. } | Self::Answered { .. } => false,
+        }
+    }
 }
 
 /// Something people should know.

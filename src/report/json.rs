@@ -12,7 +12,6 @@ use crate::{
         catalog::ServiceSpec,
         id::BackendId,
         observation::ActionOutcome,
-        quantity::Weight,
         verdict::{Decision, Finding},
     },
     engine::{
@@ -57,8 +56,8 @@ pub fn lane(world: &World, lane: &Lane, now: Timestamp) -> Value {
         "version": release.map(|release| release.label.as_str()),
         "parts": release.map(|release| parts(release)),
         "stage": lane.place.word(),
-        "weight": rollout.map(|rollout| share(lane, rollout.weight_actual)),
-        "weight_wanted": rollout.map(|rollout| share(lane, rollout.weight_wanted)),
+        "weight": rollout.map(|rollout| lane.share(rollout.weight_actual).get()),
+        "weight_wanted": rollout.map(|rollout| lane.share(rollout.weight_wanted).get()),
         "weight_by": rollout.map(|rollout| if rollout.weight_is_pod_ratio { "pods" } else { "requests" }),
         "held": matches!(
             lane.place,
@@ -79,15 +78,6 @@ pub fn lane(world: &World, lane: &Lane, now: Timestamp) -> Value {
         "since": lane.since.map(stamp),
         "ages": ages(world, lane, now),
     })
-}
-
-/// The share of the shown release: users may be on their way from it.
-fn share(lane: &Lane, of_wanted: Weight) -> u8 {
-    if lane.leaves_stable() {
-        Weight::FULL.get().saturating_sub(of_wanted.get())
-    } else {
-        of_wanted.get()
-    }
 }
 
 /// What a release is made of, each part with the rule that tied it.

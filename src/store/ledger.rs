@@ -77,7 +77,11 @@ impl fmt::Display for First {
             writer,
             ..
         } = &self.intent;
-        write!(f, "{actor} was first: `{verb}`")?;
+        if self.intent.brake {
+            write!(f, "{actor} pulled a brake meanwhile: `{verb}`")?;
+        } else {
+            write!(f, "{actor} was first: `{verb}`")?;
+        }
         if let Some(subject) = &self.intent.subject {
             write!(f, " on {subject}")?;
         }
@@ -85,7 +89,7 @@ impl fmt::Display for First {
             write!(f, " since {}", at.format("%H:%M:%SZ"))?;
         }
         write!(f, " (process {} on {}", writer.pid, writer.host)?;
-        f.write_str(if self.alive {
+        f.write_str(if self.alive || self.intent.brake {
             ")"
         } else {
             ", which has ended; it is settled by looking)"

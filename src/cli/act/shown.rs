@@ -229,6 +229,7 @@ impl Shown {
                         }
                         StepState::Answered { .. } => "accepted, waiting to see it",
                         StepState::Seen { .. } => "seen",
+                        StepState::PassedOver => "did not come about; users come first",
                     };
                     let line = format!("  {}. {progress}", number + 1);
                     if !act.json.json && !told.contains(&line) {

@@ -139,12 +139,7 @@ fn from_query(rule: &GateRule, metric: &MetricName, view: &View<'_>) -> Gathered
     if let Some(instead) = nobody::instead(rule, spec, view) {
         return instead;
     }
-    // Once a release is live there is no canary: users see the stable arm.
-    let arm = if view.lane.place.is_of_stable() && spec.stable.is_some() {
-        Arm::Stable
-    } else {
-        Arm::Canary
-    };
+    let arm = view.lane.place.arm(spec);
     let at = |arm: Arm| view.world.measures.get(&(spec.id.clone(), arm));
     let Some(known) = at(arm) else {
         return Gathered::Nothing {

@@ -103,10 +103,7 @@ fn counting(
         return Vec::new();
     };
     let counts = windows.iter().filter_map(|window| {
-        let value = match arm {
-            Arm::Stable => window.stable?,
-            Arm::Canary | Arm::Traffic => window.canary?,
-        };
+        let value = window.value(arm)?;
         let busy = rule
             .min_traffic
             .is_none_or(|needed| window.traffic.is_some_and(|requests| needed <= requests));

@@ -3,7 +3,8 @@
 use crate::{
     domain::{
         approval::{Answer, Review},
-        catalog::{PlaceSpec, ServiceSpec},
+        catalog::{MetricSpec, PlaceSpec, ServiceSpec},
+        measure::Arm,
         pipeline::{Outcome, Phase, Run, Stage},
         quantity::Weight,
         rollout::{Cutover, Pause, Rollout, RolloutPhase},
@@ -108,6 +109,16 @@ impl Place {
     /// read there.
     pub fn is_of_stable(&self) -> bool {
         matches!(self, Self::Live | Self::RollingBack { .. })
+    }
+
+    /// The side of a metric that says what users of the shown release feel:
+    /// once all are on it there is no canary to measure.
+    pub fn arm(&self, spec: &MetricSpec) -> Arm {
+        if self.is_of_stable() && spec.stable.is_some() {
+            Arm::Stable
+        } else {
+            Arm::Canary
+        }
     }
 
     /// The stage in one or two words.

@@ -16,11 +16,7 @@ use crate::{
     engine::{
         clear::Refusal,
         plan::{Class, Plan, PlanStep, Verb},
-        propose::{
-            fact,
-            rollout::{label, nothing},
-            rollout_step,
-        },
+        propose::{fact, rollout::nothing, rollout_step},
     },
 };
 
@@ -49,11 +45,8 @@ pub(super) fn standing(rollout: &Rollout) -> Vec<(Clean, Clean)> {
 }
 
 /// The share of users, as people say it of a switch.
-pub(super) fn named(revision: Option<&Revision>) -> String {
-    revision.map_or_else(
-        || "an unknown revision".to_owned(),
-        |revision| label(revision.images.first(), &revision.hash),
-    )
+pub(super) fn named(revision: Option<&Revision>) -> Clean {
+    revision.map_or_else(|| "an unknown revision".into(), Revision::name)
 }
 
 /// Why a hold makes no sense: after the switch it would only keep the

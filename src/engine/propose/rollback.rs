@@ -25,9 +25,12 @@ use crate::{
     },
 };
 
-use targets::{default_target, name_of_current, proof, release_of, remembered, targets, was_left};
+use targets::{default_target, name_of_current, proof, release_of, targets, was_left};
 
 pub(super) use targets::name_of;
+
+/// A controller told to hold moves no pods, so no way back ends under a hold.
+const HOLD_UNDONE: &str = "the hold is undone, so that pods can move";
 
 pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let rollout = scene.rollout()?;
@@ -86,7 +89,10 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
             proof(scene, rollout, chosen)
         )),
     ));
-    plan.steps = if scene.service.model_from_alias {
+    // Pods that load the alias when they start must find the earlier one there.
+    // An abort brings users to pods that run.
+    let starts_pods = !traffic.first().is_some_and(is_abort);
+    plan.steps = if scene.service.model_from_alias && starts_pods {
         alias.into_iter().chain(traffic).collect()
     } else {
         traffic.into_iter().chain(alias).collect()
@@ -137,7 +143,7 @@ fn go_on(
             rollout,
             back.to,
             RolloutAction::Resume,
-            "the hold is undone, so that pods can move",
+            HOLD_UNDONE,
         ));
     }
     if rollout.has_canary() && !rollout.moves_at_once() {
@@ -172,10 +178,8 @@ fn traffic_steps(
         if rollout.aborted.is_some() && there {
             // While held the controller moves no pods, so the abort is not through.
             let stuck = rollout.held && 0 < rollout.weight_actual.get();
-            let resume = || {
-                let effect = "the hold is undone, so that pods can move";
-                without_index(rollout_step(rollout, RolloutAction::Resume, effect))
-            };
+            let resume =
+                || without_index(rollout_step(rollout, RolloutAction::Resume, HOLD_UNDONE));
             return stuck.then(resume).into_iter().collect();
         }
         let abortable = rollout.has_canary() && rollout.aborted.is_none();
@@ -206,11 +210,7 @@ fn traffic_steps(
     }
     let mut steps = Vec::new();
     if !rollout.has_canary() && rollout.held {
-        steps.push(rollout_step(
-            rollout,
-            RolloutAction::Resume,
-            "the hold is undone, so that pods can move",
-        ));
+        steps.push(rollout_step(rollout, RolloutAction::Resume, HOLD_UNDONE));
     }
     if !is_wanted {
         steps.push(rollout_step(
@@ -231,7 +231,7 @@ fn traffic_steps(
             rollout,
             chosen,
             RolloutAction::Resume,
-            "the hold is undone, so that pods can move",
+            HOLD_UNDONE,
         ));
     }
     // After a hold too: only then is it seen that users are on it.
@@ -295,7 +295,11 @@ fn alias_steps(
     back: Option<Back<'_>>,
     plan: &mut Plan,
 ) -> Vec<PlanStep> {
-    let (Some(spec), Some(champion)) = (&scene.service.model, scene.champion()) else {
+    let Some(spec) = &scene.service.model else {
+        return Vec::new();
+    };
+    let Some(champion) = scene.champion() else {
+        plan.warnings.extend(scene.registry_is_silent(spec));
         return Vec::new();
     };
     let left = match back {
@@ -310,11 +314,15 @@ fn alias_steps(
         ));
         return Vec::new();
     }
-    let good = release_of(scene, chosen)
-        .and_then(|release| release.version.value().copied())
-        .or_else(|| remembered(scene));
+    let good = release_of(scene, chosen).and_then(|release| release.version.value().copied());
     match good {
-        Some(good) => scene.alias_steps(good),
+        Some(good) => {
+            let others = scene.others_of_alias(spec);
+            let stranded = others.filter(|other| other.version == champion);
+            plan.warnings
+                .extend(stranded.map(|other| other.left_behind(spec, good)));
+            scene.alias_steps(good)
+        }
         None => {
             plan.warnings.push(Clean::from(format!(
                 "the model version of the target is not known: alias `{}` stays at {champion}",
@@ -323,4 +331,8 @@ fn alias_steps(
             Vec::new()
         }
     }
+}
+
+fn is_abort(step: &PlanStep) -> bool {
+    matches!(&step.order, Order::Rollout(order) if order.action == RolloutAction::Abort)
 }

@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         action::{ActionKind, RolloutAction, Subject},
-        quantity::counted,
+        quantity::{Weight, counted},
         rollout::{Pause, PauseReason, Rollout, RolloutStep, Strategy, short_duration},
         text::Clean,
     },
@@ -33,7 +33,7 @@ pub(super) fn hold(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         return Err(nothing(DONE));
     }
     if rollout.aborted.is_some() {
-        return Err(nothing("already aborted: users are on the stable revision"));
+        return Err(nothing(already_aborted(rollout)));
     }
     if let Some(refusal) = blue_green::nothing_to_hold(rollout) {
         return Err(refusal);
@@ -67,9 +67,11 @@ pub(super) fn abort(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         ));
     }
     if rollout.aborted.is_some() {
-        return Err(Refusal::AlreadySo(
-            "already aborted: users are on the stable revision".into(),
-        ));
+        let why = already_aborted(rollout);
+        return Err(match rollout.weight_actual {
+            Weight::ZERO => Refusal::AlreadySo(why),
+            _ => nothing(why),
+        });
     }
     if let Some(refusal) = blue_green::nothing_to_abort(rollout) {
         return Err(refusal);
@@ -94,12 +96,22 @@ pub(super) fn abort(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     Ok(plan)
 }
 
+/// That there is nothing left to abort, and where users are.
+fn already_aborted(rollout: &Rollout) -> Clean {
+    match rollout.weight_actual {
+        Weight::ZERO => "already aborted: users are on the stable revision".into(),
+        left => Clean::from(format!(
+            "already aborted: users are going back, {left} left"
+        )),
+    }
+}
+
 /// What an abort of a way back does to users: they are put back where they were
 /// taken from, which is said with what is known of that.
 fn undone(scene: &Scene<'_>, rollout: &Rollout, back: Back<'_>) -> Clean {
     let (from, to) = (name_of(scene, back.from), name_of(scene, back.to));
-    let image = label(back.from.images.first(), &back.from.hash);
-    let image = if from.as_str() == image {
+    let image = back.from.name();
+    let image = if from == image {
         String::new()
     } else {
         format!(" ({image})")
@@ -154,8 +166,8 @@ pub(super) fn abort_steps(scene: &Scene<'_>, rollout: &Rollout, plan: &mut Plan)
 
 fn abort_effect(rollout: &Rollout) -> Clean {
     let stable = rollout.stable().map_or_else(
-        || "the stable revision".to_owned(),
-        |revision| label(revision.images.first(), &revision.hash),
+        || "the stable revision".into(),
+        crate::domain::rollout::Revision::name,
     );
     let instead = if rollout.promoting_full {
         "the full promotion is taken back; "
@@ -166,10 +178,6 @@ fn abort_effect(rollout: &Rollout) -> Clean {
         "{instead}traffic goes from {} to 0: everyone on {stable}",
         rollout.weight_actual
     ))
-}
-
-pub(super) fn label(image: Option<&crate::domain::rollout::Image>, hash: &Clean) -> String {
-    image.map_or_else(|| hash.to_string(), |image| image.label().to_string())
 }
 
 pub(super) fn go_on(scene: &Scene<'_>) -> Result<Plan, Refusal> {
@@ -419,28 +427,43 @@ pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
             None => promote_canary(rollout, &mut plan),
         }
     }
+    let model = scene.service.model.as_ref();
+    let silent = model.and_then(|spec| scene.registry_is_silent(spec));
     match version {
+        Some(_) if silent.is_some() => {}
         Some(version) => {
             let alias = scene.alias_steps(version);
+            plan.warnings.extend(scene.drawn_along(version));
             if !alias.is_empty() && !plan.steps.is_empty() {
                 let facts = rollout.blue_green.as_ref();
                 plan.facts.extend(facts.and_then(blue_green::alias));
             }
             plan.steps.extend(alias);
         }
-        None if scene.service.model.is_some() => {
+        None if model.is_some() => {
             plan.warnings.push(
                 "no model version is linked to this release: the alias stays where it is".into(),
             );
         }
         None => {}
     }
-    if plan.steps.is_empty() {
-        return Err(Refusal::AlreadySo(
-            "already at 100 %, and the alias points to it".into(),
-        ));
+    if !plan.steps.is_empty() {
+        plan.warnings.extend(silent);
+        return Ok(plan);
     }
-    Ok(plan)
+    Err(match (model, version, silent) {
+        (None, _, _) => Refusal::AlreadySo("already at 100 %".into()),
+        (Some(_), Some(_), None) => {
+            Refusal::AlreadySo("already at 100 %, and the alias points to it".into())
+        }
+        (Some(_), _, Some(why)) => {
+            Refusal::NothingToDo(Clean::from(format!("already at 100 %, and {why}")))
+        }
+        (Some(_), None, None) => nothing(
+            "already at 100 %, and no model version is linked to this release: whether the alias \
+             points to it is not known",
+        ),
+    })
 }
 
 fn promote_canary(rollout: &Rollout, plan: &mut Plan) {
@@ -498,7 +521,7 @@ pub(super) fn standing(rollout: &Rollout) -> Vec<(Clean, Clean)> {
             "from",
             Clean::from(format!(
                 "{}  {}, pods {}/{} ready",
-                label(current.images.first(), &current.hash),
+                current.name(),
                 share(rollout),
                 current.pods.ready,
                 current.pods.desired
@@ -510,7 +533,7 @@ pub(super) fn standing(rollout: &Rollout) -> Vec<(Clean, Clean)> {
             "stable",
             Clean::from(format!(
                 "{}  pods {}/{} ready",
-                label(stable.images.first(), &stable.hash),
+                stable.name(),
                 stable.pods.ready,
                 stable.pods.desired
             )),

@@ -65,6 +65,7 @@ pub(super) fn take_plan(world: &mut World, event: &PlanEvent) {
         PlanProgress::Seen { step } => {
             advance(plan, *step, StepState::Seen { at: event.at });
         }
+        PlanProgress::PassedOver { step } => advance(plan, *step, StepState::PassedOver),
         PlanProgress::Ended { outcome, note } => {
             // Only what was unknown may still turn out.
             let open = plan
@@ -84,7 +85,7 @@ fn advance(plan: &mut PlanRecord, step: usize, to: StepState) {
         StepState::Waiting => 0,
         StepState::Sending { .. } => 1,
         StepState::Answered { .. } => 2,
-        StepState::Seen { .. } => 3,
+        StepState::Seen { .. } | StepState::PassedOver => 3,
     };
     if let Some(record) = plan.steps.get_mut(step)
         && far(&record.state) <= far(&to)

@@ -102,42 +102,27 @@ fn named_again(world: &mut World, id: &TargetId, at: Timestamp) {
 }
 
 /// Remembers which revision held all traffic, and from when until when: the best
-/// target for a roll back. What is heard late goes to its place in time.
+/// target for a roll back. Only the newest word about a rollout comes here, so a
+/// stretch of time goes on or the next one begins.
 fn remember_full(world: &mut World, rollout: &Rollout, hash: &Clean, at: Timestamp) {
     let history = world.held_full.entry(&rollout.id);
-    let history_is_empty = history.is_empty();
-    let place = history.partition_point(|full| full.from <= at);
-    let (before, after) = history.split_at_mut(place);
-    let stretch = |from, until, hash: &Clean| HeldFull {
+    let from = match history.last_mut() {
+        Some(last) if last.hash == *hash => {
+            last.until = last.until.max(at);
+            return;
+        }
+        Some(last) => last.until.max(at),
+        // What is found at the first look took over before it.
+        None => {
+            let changed = rollout.completed_at.or(rollout.changed_at);
+            changed.map_or(at, |changed| changed.min(at))
+        }
+    };
+    history.push(HeldFull {
         hash: hash.clone(),
         from,
-        until,
-    };
-    // What is found at the first look took over before it.
-    let changed = rollout.completed_at.or(rollout.changed_at);
-    let changed = changed.filter(|_| history_is_empty);
-    let from = changed.map_or(at, |changed| changed.min(at));
-    let mut new = vec![stretch(from, at, hash)];
-    match (before.last_mut(), after.first_mut()) {
-        (Some(before), _) if before.hash == *hash => {
-            before.until = before.until.max(at);
-            return;
-        }
-        (before, Some(after)) if after.hash == *hash => {
-            after.from = at;
-            if let Some(before) = before {
-                before.until = before.until.min(at);
-            }
-            return;
-        }
-        // In the middle of another's time, which came back then.
-        (Some(before), _) if at < before.until => {
-            new.push(stretch(before.until, before.until, &before.hash));
-            before.until = at;
-        }
-        (_, _) => {}
-    }
-    history.splice(place..place, new);
+        until: from.max(at),
+    });
     let oldest = history.len().saturating_sub(HELD);
     history.drain(..oldest);
 }

@@ -170,7 +170,6 @@ fn draw_rows(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, records: 
             continue;
         };
         let sign = sign(record);
-        let reason = record.reason.clone().unwrap_or_else(|| record.note.clone());
         let cells = [
             Line::dim(record.seq.to_string()),
             Line::dim(time(record, scene)),
@@ -180,7 +179,7 @@ fn draw_rows(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>, records: 
             Line::new()
                 .sign(sign)
                 .with(sign.role(), format!(" {}", said(record))),
-            Line::dim(reason.to_string()),
+            reason(record),
         ];
         table::row(painter, area, y, &columns, &cells, at == Some(index));
     }
@@ -257,6 +256,17 @@ fn action(record: &Record) -> Line {
             Line::dim(format!("{}/{steps} ", step + 1)).text(action.to_string())
         }
         _ => Line::new().with(Role::Strong, record.verb.to_string()),
+    }
+}
+
+/// Why, as the person said it. Who went past a rule stands out from who did not have to.
+fn reason(record: &Record) -> Line {
+    let said = record.reason.as_ref().unwrap_or(&record.note);
+    match &record.overridden {
+        Some(rule) => Line::new()
+            .with(Role::Warn, format!("past {rule}: "))
+            .with(Role::Dim, said.to_string()),
+        None => Line::dim(said.to_string()),
     }
 }
 

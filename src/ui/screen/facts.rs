@@ -146,14 +146,7 @@ impl<'a> Scene<'a> {
 
 /// The sign of a lane: what is bad about it first, else where it stands.
 pub fn lane_sign(lane: &Lane, decision: Option<&Decision>) -> Sign {
-    use crate::domain::verdict::{Verdict, Word};
-    let refuted = decision.is_some_and(|decision| {
-        let fails = decision
-            .findings
-            .iter()
-            .any(|finding| finding.verdict == Verdict::Fail);
-        decision.word == Word::NoGo && fails
-    });
+    let refuted = decision.is_some_and(Decision::refutes);
     match &lane.place {
         Place::Degraded
         | Place::RunFailed

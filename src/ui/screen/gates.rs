@@ -166,12 +166,20 @@ fn verdict(decision: &Decision) -> Line {
         .with(Role::Dim, format!("   {}", text::clock(decision.at)))
 }
 
-fn columns(width: usize) -> Vec<Column> {
+/// Columns as wide as what they hold; what a rule asks gives way where that is
+/// too much, and is read in full below the table.
+fn columns(width: usize, scene: &Scene<'_>, findings: &[&Finding]) -> Vec<Column> {
+    let most = |title: &str, least: usize| {
+        let cells = findings
+            .iter()
+            .map(|finding| cell(scene, finding, title).width());
+        cells.max().unwrap_or(0).max(least)
+    };
     let mut columns = vec![
-        column("GATE", 18),
-        number("OBSERVED", 10),
-        column("NEEDS", 17),
-        column("COMPARED", 13),
+        column("GATE", most("GATE", 8).min(28)),
+        number("OBSERVED", most("OBSERVED", 8).min(12)),
+        column("NEEDS", most("NEEDS", 12)),
+        column("COMPARED", most("COMPARED", 8).min(18)),
         number("AGE", 5),
         column("VERDICT", 9),
     ];
@@ -180,12 +188,8 @@ fn columns(width: usize) -> Vec<Column> {
         columns.insert(6, column("BACKEND", 9));
     }
     let taken: usize = 3 + columns.iter().map(|column| column.width + 1).sum::<usize>();
-    let over = width.saturating_sub(taken);
-    if let Some(gate) = columns.first_mut() {
-        gate.width += over.min(10);
-    }
     if let Some(needs) = columns.iter_mut().find(|column| column.title == "NEEDS") {
-        needs.width += over.saturating_sub(10).min(24);
+        needs.width -= taken.saturating_sub(width).min(needs.width - 12);
     }
     columns
 }
@@ -197,7 +201,7 @@ fn draw_table(
     findings: &[&Finding],
     marked: Option<usize>,
 ) {
-    let columns = columns(usize::from(area.width));
+    let columns = columns(usize::from(area.width), scene, findings);
     table::heading(painter, area, &columns);
     let window = table::window(
         findings.len(),
@@ -257,6 +261,7 @@ fn explained(scene: &Scene<'_>, finding: &Finding) -> Vec<Line> {
             lines.push(Line::dim(format!("{label:<9}")).text(text));
         }
     };
+    add("rule", Some(finding.rule.to_string()));
     let unit = &finding.unit;
     add(
         "observed",
@@ -317,7 +322,6 @@ fn explained(scene: &Scene<'_>, finding: &Finding) -> Vec<Line> {
             .as_ref()
             .map(|digest| text::fit_middle(digest, 30)),
     );
-    add("rule", Some(finding.rule.to_string()));
     lines
 }
 

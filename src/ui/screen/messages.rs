@@ -8,7 +8,7 @@ use crate::{
     ui::{
         line::Line,
         paint::Painter,
-        screen::{Scene, page, panel},
+        screen::{Scene, frame::outcome_sign, page, panel},
         sign::Sign,
         text,
         theme::Role,
@@ -48,7 +48,23 @@ fn messages(scene: &Scene<'_>) -> Vec<Said> {
         about: "cockpit".to_owned(),
         text: toast.text.clone(),
     });
-    let mut all: Vec<Said> = told.chain(own).collect();
+    let done = scene.world.plans.values().filter_map(|plan| {
+        let (at, outcome, note) = plan.ended.as_ref()?;
+        let environment = plan.start.environment.as_ref();
+        let place = environment.map_or_else(String::new, |name| format!(" in {name}"));
+        let note = if note.is_empty() {
+            String::new()
+        } else {
+            format!("; {note}")
+        };
+        Some(Said {
+            at: *at,
+            sign: outcome_sign(*outcome),
+            about: plan.start.service.to_string(),
+            text: format!("{}{place} {}{note}", plan.start.verb, outcome.word()),
+        })
+    });
+    let mut all: Vec<Said> = told.chain(own).chain(done).collect();
     all.sort_by_key(|said| std::cmp::Reverse(said.at));
     all
 }
@@ -95,6 +111,19 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     let marked = messages
         .iter()
         .position(|message| scene.state.mark_of(0) == Some(message.id().as_str()));
+    let [rest, whole] = Layout::vertical([
+        Constraint::Min(3),
+        Constraint::Length(5.min(rest.height / 2)),
+    ])
+    .areas(rest);
+    if let Some(message) = messages.get(marked.unwrap_or_default()) {
+        let room = usize::from(whole.width.saturating_sub(4));
+        let said: Vec<Line> = text::wrap(&message.text, room)
+            .into_iter()
+            .map(Line::plain)
+            .collect();
+        panel::lines(painter, whole, &message.about, &Line::dim("c copy"), &said);
+    }
     let window = table::window(messages.len(), marked, usize::from(rest.height));
     for (index, y) in window.zip(rest.top()..) {
         let Some(message) = messages.get(index) else {

@@ -125,10 +125,7 @@ fn chart_legend(scene: &Scene<'_>, width: u16) -> Line {
     };
     let mut line = Line::new();
     if let Some(rollout) = scene.rollout() {
-        let name = |revision: Option<&Revision>| {
-            let name = revision.map(panel::canary::name);
-            name.unwrap_or_default()
-        };
+        let name = |revision: Option<&Revision>| revision.map(Revision::name).unwrap_or_default();
         let (tried, users) = (name(rollout.current()), name(rollout.stable()));
         line = if rollout.cutover() == Some(Cutover::Switched) {
             line.with(Role::Canary, format!("{canary} users {tried}"))
@@ -316,7 +313,7 @@ fn revisions(scene: &Scene<'_>, hashes: bool) -> Vec<Line> {
                 .map_or_else(String::new, |at| text::ago(at, scene.now));
             let hash = if hashes { revision.hash.as_str() } else { "" };
             Line::dim(format!("{:>4} ", revision.number))
-                .with(Role::Strong, text::left(&panel::canary::name(revision), 16))
+                .with(Role::Strong, text::left(&revision.name(), 16))
                 .with(role, format!(" {word:<widest$}"))
                 .text(format!(
                     " {}/{}",
@@ -357,8 +354,5 @@ pub fn ids(scene: &Scene<'_>, pane: usize) -> Vec<String> {
 
 /// The marked revision's name, for copying.
 pub fn revision_name(scene: &Scene<'_>) -> Option<Clean> {
-    scene
-        .rollout()?
-        .current()
-        .map(|revision| Clean::from(panel::canary::name(revision)))
+    scene.rollout()?.current().map(Revision::name)
 }

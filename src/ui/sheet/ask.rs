@@ -105,3 +105,19 @@ pub fn reasons(verb: Verb) -> Option<[&'static str; 3]> {
         Verb::RerunFailed | Verb::RerunAll => None,
     }
 }
+
+/// The reason a sheet opens with. What stops a release is called bad only where
+/// it was measured so: nobody is to sign what they did not choose.
+pub fn first_reason(plan: &Plan, world: &World) -> usize {
+    let stops = matches!(
+        plan.ask.verb,
+        Verb::Hold | Verb::Abort | Verb::RollBack | Verb::Reject
+    );
+    let release = plan.release.as_ref();
+    let decision = release.and_then(|release| world.decision(release, &plan.ask.lane.1));
+    if stops && !decision.is_some_and(|decision| decision.refutes()) {
+        TYPED_REASON
+    } else {
+        0
+    }
+}

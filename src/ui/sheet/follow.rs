@@ -14,7 +14,7 @@ use crate::{
         refusal::objection,
         sheet::{
             Rules, Sheet, Stage,
-            ask::{Asks, agreed, warnings},
+            ask::{Asks, agreed, first_reason, warnings},
             reasons,
         },
     },
@@ -51,7 +51,7 @@ impl Sheet {
             shown_at: None,
             early: 0,
             stage: Stage::Letter,
-            reason: 0,
+            reason: first_reason(&plan, world),
             typed_reason: None,
             previews: Vec::new(),
             turned: 0,

@@ -7,7 +7,7 @@ use crate::{
         field::Field,
         line::Line,
         screen::{Scene, frame::prompt},
-        sheet::{Asks, Sheet, Stage, reasons},
+        sheet::{Asks, Sheet, Stage, TYPED_REASON, reasons},
         sign::Sign,
         text,
         theme::Role,
@@ -115,7 +115,13 @@ fn reason_line(sheet: &Sheet, width: usize) -> Option<Line> {
     let typed = sheet
         .typed_reason
         .as_deref()
-        .map_or_else(|| "other…".to_owned(), |typed| text::fit(typed, 24));
+        .map(|typed| text::fit(typed, 24));
+    let unsaid = if sheet.reason == TYPED_REASON {
+        "none"
+    } else {
+        "other…"
+    };
+    let typed = typed.unwrap_or_else(|| unsaid.to_owned());
     let presets = reasons(verb)?.map(str::to_owned);
     let mut line = Line::dim("reason    ");
     for (index, reason) in presets.iter().chain([&typed]).enumerate() {
@@ -178,7 +184,7 @@ fn bend_foot(sheet: &Sheet, scene: &Scene<'_>, width: usize) -> Vec<Line> {
         lines.push(Line::dim("cannot be sent now; Esc closes this sheet"));
     } else {
         lines.push(Line::dim(
-            "Tab other field   Enter goes on   Esc closes this sheet",
+            "Tab other field   Enter sends it   Esc closes this sheet",
         ));
     }
     lines

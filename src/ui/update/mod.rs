@@ -130,7 +130,7 @@ fn written(world: &World) -> usize {
                 StepState::Waiting => 0,
                 StepState::Sending { .. } => 1,
                 StepState::Answered { .. } => 2 + usize::from(step.nudged_at.is_some()),
-                StepState::Seen { .. } => 4,
+                StepState::Seen { .. } | StepState::PassedOver => 4,
             });
             1 + steps.sum::<usize>() + usize::from(plan.ended.is_some())
         })

@@ -25,6 +25,7 @@ use gonogo::{
         id::PlanId,
         measure::{Arm, Sample},
         observation::{ActionOutcome, Basis, Batch, Fact, Observation, Scope},
+        quantity::Weight,
         rollout::{Rollout, RolloutPhase},
         text::Clean,
     },
@@ -84,6 +85,7 @@ impl Outside {
                 rollout.aborted = Some(None);
                 rollout.phase = RolloutPhase::Degraded;
                 rollout.step = Some(0);
+                rollout.weight_actual = Weight::ZERO;
             }
             RolloutAction::PromoteFull => rollout.stable_hash = rollout.current_hash.clone(),
             other => panic!("not scripted: {other:?}"),

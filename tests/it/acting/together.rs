@@ -80,7 +80,7 @@ async fn a_throttle_that_waits_for_quiet_is_not_sent_once_another_process_pulled
     let skip = scene.submit(Verb::Skip).await.unwrap();
     assert_eq!(beside.outcome(Verb::Hold).await.0, ActionOutcome::Confirmed);
     let (outcome, note) = scene.end_of(&skip).await;
-    assert_eq!(outcome, ActionOutcome::Failed, "{note}");
+    assert_eq!(outcome, ActionOutcome::Refused, "{note}");
     assert!(note.contains("`hold`"), "{note}");
     assert_eq!(scene.sent(), [ActionKind::Hold]);
 }

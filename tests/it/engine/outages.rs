@@ -269,6 +269,31 @@ fn one_failed_look_does_not_unsay_what_was_seen_and_trouble_that_lasts_does() {
     }
 }
 
+/// Between two failures it answered, which is heard last: then it is out since
+/// the second one, and not since the first.
+#[test]
+fn an_answer_heard_late_says_that_the_failing_began_anew() {
+    let since = |told: &[Observation]| {
+        let world = world(catalog(gates()), told, 131);
+        let trouble = world.backends[&backend("gh")].trouble.clone();
+        trouble.map(|trouble| trouble.since)
+    };
+    let out = |when| failure(feed("gh"), when, ErrorKind::Unreachable);
+    let answered = |when| healthy(when).map(|(_, said)| said)[0].clone();
+    let (first, second) = (out(110), out(130));
+    let before = [first.clone(), second.clone()];
+    assert_eq!(since(&before), Some(at(110)));
+    for [a, b, c] in [
+        [first.clone(), answered(120), second.clone()],
+        [first.clone(), second.clone(), answered(120)],
+        [second.clone(), first, answered(120)],
+    ] {
+        assert_eq!(since(&[a, b, c]), Some(at(130)));
+    }
+    let [first, second] = before;
+    assert_eq!(since(&[first, second, answered(105)]), Some(at(110)));
+}
+
 #[test]
 fn a_refusal_counts_at_once() {
     for out in ALL {

@@ -12,6 +12,7 @@ import urllib.request
 
 from support.balancer import Balancer
 from support.bench import eventually, expect
+from support.cockpit import POLICY
 from support.kube import Api
 from support.metric_source import MetricSource
 from support.processes import Server, wait_until
@@ -40,19 +41,6 @@ backend = "prod"
 rollout = [{{ environment = "prod", namespace = "{namespace}", name = "web", kind = "{kind}" }}]
 policy = "live"
 """
-
-POLICY = """
-[policy.live]
-override = "allowed"
-
-[[policy.live.gate]]
-id = "health"
-kind = "rollout"
-class = "I"
-required = true
-source = { rollout = "health" }
-"""
-
 
 class World:
     """What both worlds share."""

@@ -10,6 +10,7 @@ use crate::{
     engine::{
         back::{Back, decision_of},
         clear::Refusal,
+        correlate::release_of_revision,
         propose::{Scene, previous_alias},
         release::Release,
     },
@@ -132,31 +133,12 @@ pub(super) fn name_of_current(scene: &Scene<'_>, rollout: &Rollout) -> Clean {
 
 /// The release a revision carries, by its label, else its image.
 pub(in crate::engine::propose) fn name_of(scene: &Scene<'_>, revision: &Revision) -> Clean {
-    release_of(scene, revision).map_or_else(
-        || {
-            revision.images.first().map_or_else(
-                || revision.hash.clone(),
-                crate::domain::rollout::Image::label,
-            )
-        },
-        |release| release.label.clone(),
-    )
+    release_of(scene, revision).map_or_else(|| revision.name(), |release| release.label.clone())
 }
 
 pub(super) fn release_of<'a>(scene: &Scene<'a>, revision: &Revision) -> Option<&'a Release> {
-    scene
-        .world
-        .releases_of(&scene.service.name)
-        .map(AsRef::as_ref)
-        .find(|release| {
-            release.image.value().is_some_and(|image| {
-                revision.images.iter().any(|of| {
-                    of.repository == image.repository
-                        && of.tag == image.tag
-                        && of.digest == image.digest
-                })
-            })
-        })
+    let rollout = scene.rollout().ok()?;
+    release_of_revision(scene.world, scene.service, rollout, &revision.hash).map(AsRef::as_ref)
 }
 
 /// Whether the alias that remembers points to a revision's model.

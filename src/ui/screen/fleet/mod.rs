@@ -75,7 +75,7 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     }
     let rows = rows(scene, middle);
     let width = usize::from(foot.width);
-    painter.lines(foot, &[totals(scene, &rows, width), legend(width)]);
+    painter.lines(foot, &[totals(scene, &rows), legend(width)]);
 }
 
 /// The rows of the table that an area shows, without its heading.
@@ -313,20 +313,13 @@ fn canary(scene: &Scene<'_>, lane: &Lane, width: usize) -> Line {
         | Place::Unknown { .. } => return Line::new(),
     };
     let rollout = scene.world.rollouts.get(&lane.target);
-    let percent = rollout.map_or(0, |rollout| {
-        let of_wanted = rollout.weight_actual.get();
-        if lane.leaves_stable() {
-            100_u8.saturating_sub(of_wanted)
-        } else {
-            of_wanted
-        }
-    });
+    let percent = rollout.map_or(0, |rollout| lane.share(rollout.weight_actual).get());
     let bar = bar::share(percent, width.saturating_sub(4), role);
     Line::plain(format!("{percent:>3} ")).join(bar)
 }
 
 /// Numbers of the whole fleet, and which of its rows are on screen.
-fn totals(scene: &Scene<'_>, rows: &Range<usize>, width: usize) -> Line {
+fn totals(scene: &Scene<'_>, rows: &Range<usize>) -> Line {
     let shown = scene.state.fleet.order.len();
     let Totals {
         all,
@@ -367,14 +360,9 @@ fn totals(scene: &Scene<'_>, rows: &Range<usize>, width: usize) -> Line {
             .sign(Sign::Warn)
             .with(Role::Warn, format!(" {trouble}"));
     }
-    let asks = if width < 100 {
-        ("waits", "wait")
-    } else {
-        ("waits for a person", "wait for a person")
-    };
     for (count, sign, one, many) in [
         (bad, Sign::Bad, "bad", "bad"),
-        (asked, Sign::Person, asks.0, asks.1),
+        (asked, Sign::Person, "to answer", "to answer"),
         (held, Sign::Held, "held", "held"),
         (canaries, Sign::Running, "canary", "canaries"),
     ] {
@@ -394,26 +382,41 @@ fn totals(scene: &Scene<'_>, rows: &Range<usize>, width: usize) -> Line {
 /// Classes and signs of the strip; abbreviated where they would not fit. What is
 /// normal may be left out, what is wrong may not.
 fn legend(width: usize) -> Line {
-    let (whole, left_out) = legend_of(strip::LEGEND, " · ", width);
+    let (whole, left_out) = legend_of(strip::LEGEND, &SIGNS, "  ", width);
     if left_out <= 1 {
         return whole;
     }
-    legend_of(strip::SHORT_LEGEND, " ", width).0
+    legend_of(strip::SHORT_LEGEND, &SHORT_SIGNS, " ", width).0
 }
 
+/// Signs of the strip and what they say.
+const SIGNS: [(Sign, &str); 8] = [
+    (Sign::Good, "pass"),
+    (Sign::Warn, "warn"),
+    (Sign::Bad, "fail"),
+    (Sign::Missing, "missing"),
+    (Sign::Stale, "stale"),
+    (Sign::Error, "error"),
+    (Sign::NotYet, "not yet"),
+    (Sign::Off, "n/a"),
+];
+
+/// Where there is little room: what does not speak for itself first.
+const SHORT_SIGNS: [(Sign, &str); 8] = [
+    (Sign::Missing, "missing"),
+    (Sign::Stale, "stale"),
+    (Sign::Error, "error"),
+    (Sign::NotYet, "later"),
+    (Sign::Off, "n/a"),
+    (Sign::Bad, "fail"),
+    (Sign::Warn, "warn"),
+    (Sign::Good, "pass"),
+];
+
 /// As many signs as fit, and how many do not.
-fn legend_of(classes: &str, gap: &str, width: usize) -> (Line, usize) {
-    let signs = [
-        (Sign::Good, "pass"),
-        (Sign::Warn, "warn"),
-        (Sign::Bad, "fail"),
-        (Sign::Missing, "missing"),
-        (Sign::Stale, "stale"),
-        (Sign::Error, "error"),
-        (Sign::NotYet, "not yet"),
-    ];
+fn legend_of(classes: &str, signs: &[(Sign, &str)], gap: &str, width: usize) -> (Line, usize) {
     let mut line = Line::dim(format!(" {classes}"));
-    for (index, (sign, word)) in signs.into_iter().enumerate() {
+    for (index, (sign, word)) in signs.iter().copied().enumerate() {
         let longer = line
             .clone()
             .with(Role::Dim, gap)

@@ -177,17 +177,20 @@ fn backends(scene: &Scene<'_>, room: usize) -> Line {
     if full.width() <= room {
         return full;
     }
-    let short = all_backends(scene, Detail::Ages);
-    if short.width() <= room {
-        short
-    } else {
-        all_backends(scene, Detail::Signs)
-    }
+    let shorter = [Detail::Words, Detail::Ages]
+        .map(|detail| all_backends(scene, detail))
+        .into_iter()
+        .find(|line| line.width() <= room);
+    shorter.unwrap_or_else(|| all_backends(scene, Detail::Signs))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Detail {
+    /// Sign, age, what is wrong, what is left of the budget.
     Full,
+    /// Without the budget.
+    Words,
+    /// Sign and age.
     Ages,
     Signs,
 }
@@ -227,6 +230,7 @@ fn one_backend(scene: &Scene<'_>, id: &BackendId, detail: Detail) -> Line {
     match liveness {
         Liveness::Live if !ailing => {}
         Liveness::Off => {}
+        _ if detail == Detail::Ages => {}
         Liveness::Live | Liveness::Awaited | Liveness::Late | Liveness::Silent => {
             line = line.with(role, format!(" {}", trouble_word(state, liveness)));
         }

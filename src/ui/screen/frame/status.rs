@@ -123,10 +123,7 @@ pub fn progress(plan: &PlanRecord, now: Timestamp) -> Line {
         };
     }
     let count = plan.steps.len();
-    let at = plan
-        .steps
-        .iter()
-        .position(|step| !matches!(step.state, StepState::Seen { .. }));
+    let at = plan.steps.iter().position(|step| !step.state.is_settled());
     let step = at.and_then(|at| plan.steps.get(at));
     let said = match step.map(|step| (&step.state, step.nudged_at)) {
         None => "every effect was seen".to_owned(),
@@ -149,7 +146,7 @@ pub fn progress(plan: &PlanRecord, now: Timestamp) -> Line {
                 text::ago(*returned_at, now)
             )
         }
-        Some((StepState::Seen { .. }, _)) => "seen".to_owned(),
+        Some((StepState::Seen { .. } | StepState::PassedOver, _)) => "seen".to_owned(),
     };
     Line::new()
         .sign(Sign::Running)

@@ -18,7 +18,7 @@ use crate::{
     },
     ui::{
         line::Line,
-        screen::panel::canary::{NARROW, name},
+        screen::panel::canary::NARROW,
         sign::Sign,
         text,
         theme::Role,
@@ -83,14 +83,14 @@ fn row(word: &str, revision: &Revision, all: bool, role: Role, remark: Line, wid
     let line = if width < NARROW {
         line.with(
             role,
-            format!("{share:>3} % {} ", text::fit(&name(revision), 12)),
+            format!("{share:>3} % {} ", text::fit(&revision.name(), 12)),
         )
         .text(pods)
     } else {
         let cells = width.saturating_sub(62).clamp(6, 40);
         line.join(bar::share(share, cells, role))
             .with(role, format!(" {share:>3} %  "))
-            .with(Role::Strong, text::left(&name(revision), 14))
+            .with(Role::Strong, text::left(&revision.name(), 14))
             .text(format!(" {pods} ready"))
     };
     let line = if short {
@@ -113,7 +113,7 @@ fn kept(rollout: &Rollout, width: usize, now: Timestamp) -> Option<Line> {
         .iter()
         .filter(|revision| !is_current(revision) && revision.is_up())
         .find_map(|revision| Some((revision, left(revision, now)?)))?;
-    let line = Line::dim("kept     ").with(Role::Stable, name(revision));
+    let line = Line::dim("kept     ").with(Role::Stable, revision.name().to_string());
     let pods = revision.pods;
     Some(if width < NARROW {
         line.with(Role::Dim, format!(" {left} more (R)"))

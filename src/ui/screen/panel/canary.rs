@@ -3,8 +3,8 @@
 use crate::{
     domain::{
         id::ReleaseId,
-        quantity::Weight,
         rollout::{Cutover, Revision, Role as RevisionRole, Rollout, RolloutPhase},
+        text::Clean,
     },
     engine::lane::Place,
     ui::{
@@ -30,10 +30,10 @@ pub fn title(scene: &Scene<'_>) -> &'static str {
 /// its revision.
 fn there_now(scene: &Scene<'_>, rollout: &Rollout) -> Line {
     let revision = rollout.stable().or(rollout.current());
-    let revision = revision.map(name).unwrap_or_default();
+    let revision = revision.map(Revision::name).unwrap_or_default();
     let label = scene.live_label();
     let named = match &label {
-        Some(label) if label.as_str() != revision => format!("{label} ({revision})"),
+        Some(label) if *label != revision => Clean::from(format!("{label} ({revision})")),
         Some(_) | None => revision,
     };
     let word = if rollout.is_fully_promoted() {
@@ -41,7 +41,7 @@ fn there_now(scene: &Scene<'_>, rollout: &Rollout) -> Line {
     } else {
         "in place "
     };
-    let line = Line::dim(word).with(Role::Strong, named);
+    let line = Line::dim(word).with(Role::Strong, named.to_string());
     match scene.lane() {
         Some(lane) => line.with(
             Role::Dim,
@@ -172,7 +172,7 @@ pub fn traffic(rollout: &Rollout, width: usize) -> Line {
         .saturating_sub(if narrow { 36 } else { 48 })
         .clamp(6, 40);
     let named = |revision: Option<&Revision>| {
-        let name = revision.map(name).unwrap_or_default();
+        let name = revision.map(Revision::name).unwrap_or_default();
         if narrow || name.is_empty() {
             String::new()
         } else {
@@ -186,13 +186,13 @@ pub fn traffic(rollout: &Rollout, width: usize) -> Line {
             .join(bar::share(actual.get(), cells, Role::Good))
             .with(Role::Good, format!(" {actual}"));
     }
-    let stable = Weight::FULL.get() - actual.get();
+    let stable = actual.rest();
     let mut line = Line::dim("traffic  ")
         .with(Role::Canary, format!("canary {actual} "))
         .join(bar::share(actual.get(), cells, Role::Canary))
         .with(
             Role::Stable,
-            format!(" stable {}{stable} %", named(rollout.stable())),
+            format!(" stable {}{stable}", named(rollout.stable())),
         );
     if wanted != actual {
         line = line.with(Role::Warn, format!("  wants {wanted}"));
@@ -207,14 +207,6 @@ pub fn traffic(rollout: &Rollout, width: usize) -> Line {
             .with(Role::Warn, " not verified");
     }
     line
-}
-
-/// What people call a revision: its first image, else its hash.
-pub fn name(revision: &Revision) -> String {
-    revision.images.first().map_or_else(
-        || revision.hash.to_string(),
-        |image| image.label().to_string(),
-    )
 }
 
 fn pods(rollout: &Rollout, narrow: bool) -> Line {

@@ -82,7 +82,7 @@ fn events(scene: &Scene<'_>) -> Vec<Event> {
     }
     if let Some(rollout) = scene.rollout() {
         for revision in &rollout.revisions {
-            let name = super::canary::name(revision);
+            let name = revision.name();
             add(
                 revision.created_at,
                 Sign::Running,

@@ -9,7 +9,8 @@ use gonogo::{
     domain::{
         action::{ActionKind, Order, Receipt, RolloutAction, Subject},
         approval::{Answer, Review},
-        id::{EnvironmentName, PlanId, ServiceName},
+        catalog::PlaceSpec,
+        id::{EnvironmentName, PlanId, ServiceName, TargetId},
         measure::{Arm, Sample},
         observation::{ActionOutcome, Fact, Observation, PlanEvent, PlanProgress, PlanStart},
         permit::Permit,
@@ -24,7 +25,7 @@ use gonogo::{
         plan::{Ask, Class, Next, Plan, Stuck, Verb, next},
         propose::propose,
         reduce::reduce,
-        verify::{Effect, effect, refreshed},
+        verify::{Effect, effect, refreshed, shows_absence},
         world::World,
     },
 };

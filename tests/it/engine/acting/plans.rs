@@ -196,3 +196,61 @@ fn an_ended_run_is_rerun_and_a_running_one_is_not() {
         [ActionKind::Cancel]
     );
 }
+
+/// Pods that load the alias get it first, but users wait for no registry: a step
+/// of it that fails, or is not seen in time, is passed over in a brake.
+#[test]
+fn a_brake_goes_on_without_the_registry_while_users_are_still_to_be_moved() {
+    let mut from_alias = catalog(gates());
+    let service = from_alias.services.get_mut(&lane().0).unwrap();
+    service.model_from_alias = true;
+    let through = Rollout {
+        revisions: at_pause().revisions,
+        current_hash: Some("new".into()),
+        stable_hash: Some("new".into()),
+        ..live("r/ranker:1111111")
+    };
+    let told = [
+        runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
+        registry(
+            100,
+            aliases(&[("champion", 2), ("previous-champion", 2)]),
+            vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
+            vec![],
+        ),
+        rollout(50, live("r/ranker:9f3c2ab")),
+        rollout(100, through),
+    ];
+    let mut world = world(from_alias, &told, 100);
+    let plan = yes(&world, Verb::RollBack);
+    let [first, second, ..] = kinds(&plan)[..] else {
+        panic!("{plan:?}")
+    };
+    assert_eq!((first, second), (ActionKind::SetAlias, ActionKind::Undo));
+    let id = started(&mut world, &plan);
+    answered(&mut world, &id, 0, 101);
+    assert!(matches!(whats_next(&world, &id, 130_000), Next::Wait(_)));
+    let Next::PassOver(0, why) = whats_next(&world, &id, 132_000) else {
+        panic!("{:?}", whats_next(&world, &id, 132_000))
+    };
+    assert!(why.contains("not seen"), "{why}");
+    tell(&mut world, &id, 132, PlanProgress::PassedOver { step: 0 });
+    assert_eq!(whats_next(&world, &id, 132_000), Next::Send(1));
+}
+
+/// The alias after the traffic is no such step: there a plan stops and says so.
+#[test]
+fn an_alias_that_comes_last_is_not_passed_over() {
+    let mut world = scene(200.0, at_pause());
+    let plan = yes(&world, Verb::Promote);
+    let id = started(&mut world, &plan);
+    let last = plan.steps.len() - 1;
+    for step in 0..last {
+        tell(&mut world, &id, 101, PlanProgress::Seen { step });
+    }
+    answered(&mut world, &id, last, 102);
+    assert!(matches!(
+        whats_next(&world, &id, 133_000),
+        Next::Stuck(Stuck::NotSeen(_))
+    ));
+}

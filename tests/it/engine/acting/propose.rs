@@ -175,6 +175,50 @@ fn cluster_trap_6_rolling_back_a_finished_update_changes_the_spec_and_names_who_
 }
 
 #[test]
+fn who_stays_on_what_a_shared_alias_leaves_is_named() {
+    let elsewhere = TargetId {
+        name: "recsys-ranker-us".into(),
+        ..target()
+    };
+    let mut two = catalog(gates());
+    let places = &mut two.services.get_mut(&lane().0).unwrap().places;
+    places.push(PlaceSpec {
+        environment: EnvironmentName::new("prod-us"),
+        target: elsewhere.clone(),
+        container: None,
+    });
+    let warned = |image: &str| {
+        let told = [
+            runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
+            registry(
+                100,
+                aliases(&[("champion", 2)]),
+                vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
+                vec![],
+            ),
+            rollout(100, at_pause()),
+            answer(
+                "prod",
+                "elsewhere",
+                100,
+                vec![Fact::Rollout(Box::new(Rollout {
+                    id: elsewhere.clone(),
+                    ..live(image)
+                }))],
+            ),
+        ];
+        let plan = yes(&world(two.clone(), &told, 100), Verb::RollBack);
+        plan.warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let said = "recsys-ranker prod-us stays on v2 while `champion`, which it shares, names v1";
+    assert_eq!(warned("r/ranker:1111111"), [said]);
+    assert!(warned("r/ranker:9f3c2ab").is_empty());
+}
+
+#[test]
 fn pods_that_load_the_alias_get_it_first_on_the_way_back() {
     let mut from_alias = catalog(gates());
     from_alias
@@ -182,26 +226,103 @@ fn pods_that_load_the_alias_get_it_first_on_the_way_back() {
         .get_mut(&lane().0)
         .unwrap()
         .model_from_alias = true;
-    let mut bad = at_pause();
-    bad.aborted = None;
+    let plan = |of: Rollout| {
+        let told = [
+            runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
+            registry(
+                100,
+                aliases(&[("champion", 2)]),
+                vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
+                vec![],
+            ),
+            rollout(50, live("r/ranker:9f3c2ab")),
+            rollout(100, of),
+        ];
+        kinds(&yes(&world(from_alias.clone(), &told, 100), Verb::RollBack))
+    };
+    let alias = [ActionKind::SetAlias, ActionKind::SetAlias];
+    let through = Rollout {
+        revisions: at_pause().revisions,
+        current_hash: Some("new".into()),
+        stable_hash: Some("new".into()),
+        ..live("r/ranker:1111111")
+    };
+    assert_eq!(plan(through)[..2], alias);
+    // An abort takes users to pods that run already: nothing comes before it.
+    let canary = plan(at_pause());
+    assert_eq!((canary[0], &canary[1..]), (ActionKind::Abort, &alias[..]));
+}
+
+/// The version of what users are taken to is not linked: the alias stays where
+/// it is rather than going to the one it last named, which may be a bad one too.
+#[test]
+fn an_alias_never_goes_back_to_a_guess() {
     let told = [
         runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
         registry(
             100,
-            aliases(&[("champion", 2)]),
-            vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
+            aliases(&[("champion", 2), ("previous-champion", 7)]),
+            vec![version(2, &[("git_sha", B)]), version(7, &[])],
             vec![],
         ),
-        rollout(100, bad),
+        rollout(100, at_pause()),
     ];
-    let plan = yes(&world(from_alias, &told, 100), Verb::RollBack);
-    assert_eq!(
-        kinds(&plan),
-        [
-            ActionKind::SetAlias,
-            ActionKind::SetAlias,
-            ActionKind::Abort
-        ]
+    let plan = yes(&world(catalog(gates()), &told, 100), Verb::RollBack);
+    assert_eq!(kinds(&plan), [ActionKind::Abort]);
+    let said = "the model version of the target is not known: alias `champion` stays at v2";
+    assert!(
+        plan.warnings.iter().any(|warning| *warning == said),
+        "{:?}",
+        plan.warnings
+    );
+}
+
+/// Nothing heard from the registry is not "it points there already".
+#[test]
+fn a_registry_that_says_nothing_is_said_and_nothing_is_called_done() {
+    let through = Rollout {
+        revisions: at_pause().revisions,
+        current_hash: Some("new".into()),
+        stable_hash: Some("new".into()),
+        ..live("r/ranker:1111111")
+    };
+    let of = |rollouts: Rollout, told: Option<Observation>| {
+        let seen = [
+            runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
+            rollout(50, live("r/ranker:9f3c2ab")),
+            rollout(100, rollouts),
+        ];
+        let all: Vec<Observation> = seen.into_iter().chain(told).collect();
+        world(catalog(gates()), &all, 100)
+    };
+    let champion = |number, tags| {
+        registry(
+            100,
+            aliases(&[("champion", number)]),
+            vec![version(2, tags)],
+            vec![],
+        )
+    };
+    let promoted = |told| ask(&of(through.clone(), told), Verb::Promote).unwrap_err();
+    let silent = promoted(None);
+    assert!(
+        matches!(&silent, Refusal::NothingToDo(why) if why.contains("is not known")),
+        "{silent}"
+    );
+    let unlinked = promoted(Some(champion(2, &[])));
+    assert!(
+        matches!(&unlinked, Refusal::NothingToDo(why) if why.contains("no model version is linked")),
+        "{unlinked}"
+    );
+    let done = promoted(Some(champion(2, &[("git_sha", B)])));
+    assert!(matches!(&done, Refusal::AlreadySo(_)), "{done}");
+    let back = yes(&of(at_pause(), None), Verb::RollBack);
+    assert!(
+        back.warnings
+            .iter()
+            .any(|warning| warning.contains("`champion` of") && warning.contains("is not known")),
+        "{:?}",
+        back.warnings
     );
 }
 

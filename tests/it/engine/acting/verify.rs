@@ -97,11 +97,61 @@ fn stored_is_not_done_an_abort_counts_when_the_controller_acted() {
         step: Some(0),
         ..stored.clone()
     };
-    for (of, expected) in [(stored, Effect::NotYet), (acted, Effect::Seen)] {
+    // Degraded and wanted at 0 %, while 30 % are still there.
+    let back = Rollout {
+        weight_actual: Weight::ZERO,
+        ..acted.clone()
+    };
+    for (of, expected) in [
+        (stored, Effect::NotYet),
+        (acted, Effect::UnderWay),
+        (back, Effect::Seen),
+    ] {
         let mut world = scene(200.0, at_pause());
         reduce(&mut world, &rollout(106, of));
         assert_eq!(effect(&world, &order, at(105), Some(120)), expected);
     }
+}
+
+/// What a skip writes into the status is what shows that it happened, so the
+/// object as it was just written proves nothing, however late it is looked at.
+#[test]
+fn a_skip_counts_when_somebody_else_wrote_after_it() {
+    let world = scene(200.0, at_pause());
+    let order = yes(&world, Verb::Skip).steps[0].order.clone();
+    for (version, expected) in [(120, Effect::NotYet), (121, Effect::Seen)] {
+        let mut world = world.clone();
+        let written = Rollout {
+            step: Some(2),
+            version: Some(version),
+            ..at_pause()
+        };
+        reduce(&mut world, &rollout(106, written));
+        assert_eq!(effect(&world, &order, at(105), Some(120)), expected);
+    }
+}
+
+/// After a dead process: what the controller may still act on did not fail.
+#[test]
+fn what_is_stored_and_was_overlooked_is_not_said_to_have_failed() {
+    let aborted = Rollout {
+        aborted: Some(Some(at(90))),
+        phase: RolloutPhase::Degraded,
+        weight_actual: Weight::ZERO,
+        ..at_pause()
+    };
+    let mut world = scene(200.0, aborted.clone());
+    let order = ask(&world, Verb::Retry).unwrap().steps[0].order.clone();
+    assert!(shows_absence(&world, &order));
+    // The abort is taken out of the status, and the phase is still the old one.
+    let overlooked = Rollout {
+        aborted: None,
+        version: Some(121),
+        ..aborted
+    };
+    reduce(&mut world, &rollout(106, overlooked));
+    assert_ne!(effect(&world, &order, at(105), Some(120)), Effect::Seen);
+    assert!(!shows_absence(&world, &order));
 }
 
 #[test]
