@@ -15,6 +15,7 @@ mod settle;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -33,6 +34,7 @@ use crate::{
         catalog::Catalog,
         id::{BackendId, JobId, PlanId},
         observation::{Observation, PlanProgress, PlanStart},
+        rollout::short_duration,
         text::Clean,
     },
     engine::{
@@ -47,6 +49,10 @@ use crate::{
 const INBOX: usize = 1024;
 /// How long tasks may take to end at shutdown.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often it is looked whether the machine's clock was set back.
+const CLOCK_LOOK: Duration = Duration::from_secs(10);
+/// By how much it may be without a word.
+const NOTABLE: TimeDelta = TimeDelta::seconds(5);
 
 /// Everything needed to start.
 pub struct Assembly {
@@ -160,6 +166,7 @@ pub fn start(assembly: Assembly) -> Handle {
         }
     };
     tasks.spawn(settling);
+    tasks.spawn(mind_the_clock(Arc::clone(&desk), cancel.clone()));
     Handle {
         desk,
         worlds,
@@ -167,6 +174,30 @@ pub fn start(assembly: Assembly) -> Handle {
         probes: Arc::new(probes),
         cancel,
         tasks,
+    }
+}
+
+/// Says once that the machine's clock was set back.
+async fn mind_the_clock(desk: Arc<Desk>, cancel: CancellationToken) {
+    let set_back = async {
+        loop {
+            tokio::time::sleep(CLOCK_LOOK).await;
+            let ahead = clock::ahead();
+            if NOTABLE < ahead {
+                break ahead;
+            }
+        }
+    };
+    tokio::select! {
+        ahead = set_back => {
+            let ahead = short_duration(ahead.to_std().unwrap_or_default());
+            desk.say(Clean::from(format!(
+                "this machine's clock was set back by {ahead}: times here run ahead by that until \
+                 gonogo is started again, and evidence is called stale rather than fresh"
+            )))
+            .await;
+        }
+        () = cancel.cancelled() => {}
     }
 }
 
