@@ -96,7 +96,7 @@ async fn a_throttle_that_waits_for_quiet_is_not_sent_once_a_brake_went_to_the_sp
     fs::create_dir(&lock).unwrap();
     assert_eq!(beside.outcome(Verb::Hold).await.0, ActionOutcome::Confirmed);
     let (outcome, note) = scene.end_of(&skip).await;
-    assert_eq!(outcome, ActionOutcome::Failed, "{note}");
+    assert_eq!(outcome, ActionOutcome::Refused, "{note}");
     assert!(note.contains("`hold`"), "{note}");
     assert_eq!(scene.sent(), [ActionKind::Hold]);
 }
