@@ -53,17 +53,18 @@ UNLIMITED = [
 ATTEMPTS = 3
 
 
-def up(folder, built, fair=False):
+def up(folder, built, fair=False, audit_all=False):
     """Starts a plane whose data, logs and process records live in `folder`.
 
     Priority and fairness is off unless `fair`: dozens of cases at once must not wait for each other.
+    With `audit_all` the audit log names every request there is, not only those the lanes read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "pids").exists() and any((folder / "pids").iterdir()):
         raise Failed(f"{folder} already holds a plane; stop it first: plane down {folder}")
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _start(folder, built, fair)
+            _start(folder, built, fair, audit_all)
             return
         except BaseException as why:
             stop_all(folder)
@@ -72,7 +73,7 @@ def up(folder, built, fair=False):
             step(f"a port was taken by somebody else, trying again ({attempt}/{ATTEMPTS})")
 
 
-def _start(folder, built, fair):
+def _start(folder, built, fair, audit_all):
     began = time.monotonic()
     programs = built / "bin"
     for old in ("pki", "etcd", "logs"):
@@ -83,6 +84,10 @@ def _start(folder, built, fair):
     (folder / "tokens.csv").write_text(
         "".join(f'{name}-token,{user},u-{user},"{groups}"\n' for name, user, groups in TOKENS), encoding="utf-8"
     )
+    policy = (MANIFESTS / "audit.yaml").read_text(encoding="utf-8")
+    if audit_all:
+        policy = policy.replace("- level: None", "- level: Metadata")
+    (folder / "audit.yaml").write_text(policy, encoding="utf-8")
     server = f"https://127.0.0.1:{api}"
     personas = _kubeconfigs(folder, pki, server)
     admin = personas["admin"]
@@ -128,7 +133,7 @@ def _start(folder, built, fair):
             "--endpoint-reconciler-type=none",
             "--disable-admission-plugins=ServiceAccount",
             *([] if fair else UNLIMITED),
-            f"--audit-policy-file={MANIFESTS}/audit.yaml",
+            f"--audit-policy-file={folder}/audit.yaml",
             f"--audit-log-path={folder}/logs/audit.log",
         ],
         folder,

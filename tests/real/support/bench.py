@@ -272,13 +272,13 @@ def same(seen, wanted, what):
         raise Failed(f"{what}: wanted {wanted!r}, saw {seen!r}")
 
 
-def eventually(what, seconds, ready):
-    """Polls until `ready()` is true."""
+def eventually(what, seconds, ready, pause=0.1):
+    """Polls until `ready()` is true, every `pause` seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if ready():
             return
-        time.sleep(0.1)
+        time.sleep(pause)
     raise Failed(f"not seen within {seconds} s: {what}")
 
 

@@ -82,6 +82,8 @@ class Terminal:
         self.written = ""
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.code = None
+        # When the newest bytes were taken off the terminal, on the monotonic clock.
+        self.read_at = 0.0
         words = [str(word) for word in command]
         whole = {**os.environ, "TERM": "xterm-256color", **env}
         self.pid, self.end = pty.fork()
@@ -135,6 +137,7 @@ class Terminal:
             return True
         try:
             data = os.read(self.end, 65536)
+            self.read_at = time.monotonic()
         except OSError:
             # How Linux says that nobody holds the other end any more.
             data = b""

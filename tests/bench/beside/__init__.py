@@ -1,0 +1,1 @@
+"""gonogo beside the tools people use today, on a real control plane. See `../plane`."""
