@@ -52,7 +52,7 @@ def events(world, tool, namespace, count):
             shown[number] = sitting.shown(tool.event(number), LOST)
             sending.result(10)
     step(f"{tool}: {count} changes looked at")
-    changes = {event["requestObject"]["status"].get("message"): event for event in world.plane.sent("admin") if of_tick(event)}
+    changes = {event["requestObject"]["status"]["message"]: event for event in world.plane.sent("admin") if of_tick(event)}
     told = []
     for key in ("stageTimestamp", "requestReceivedTimestamp"):
         pairs = [(at + offset, changes[f"tick {number}"]) for number, at in shown.items() if at is not None]
@@ -62,7 +62,9 @@ def events(world, tool, namespace, count):
 
 def of_tick(event):
     """Whether it is a change that is looked for on screens."""
-    return isinstance(event.get("requestObject"), dict) and event["requestObject"].get("status", {}).get("message", "").startswith("tick ")
+    body = event.get("requestObject")
+    status = body.get("status") if isinstance(body, dict) else None
+    return str((status or {}).get("message")).startswith("tick ")
 
 
 class Idle:

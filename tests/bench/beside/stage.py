@@ -73,7 +73,8 @@ class Writer:
         """A namespace with Rollouts at their first pause, the first of them `web` with up to four pods, the rest of another owner."""
         step(f"writing {count_of_rollouts} Rollouts and {count_of_pods} pods into {name}")
         self.each([name], namespace)
-        names = [NAME, *[f"service-{number:04}" for number in range(1, count_of_rollouts)]]
+        # The first of them by name, so that it is on every screen.
+        names = [NAME, *[f"{NAME}-{number:04}" for number in range(1, count_of_rollouts)]]
         few = min(4, count_of_pods)
         owners = self.each(names, lambda api, one: standing(api, name, one, few if one == NAME else 4))
         old, new = owners[0]

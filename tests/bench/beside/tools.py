@@ -84,14 +84,14 @@ class Gonogo(Tool):
     """The cockpit: the fleet, and the screen of one rollout for ticks."""
 
     agent = "gonogo"
-    live = rf"{NAME} .*canary \d/4"
+    live = r"canary \d/4"
 
     def __init__(self, program, folder):
         super().__init__("gonogo", folder)
         self.program = program
 
     def command(self, kubeconfig, namespace, count):
-        names = [NAME, *[f"service-{number:04}" for number in range(1, count)]]
+        names = [NAME, *[f"{NAME}-{number:04}" for number in range(1, count)]]
         places = [(name, "rollout", "prod", namespace, name) for name in names]
         cockpit = Cockpit(self.program, self.folder, f"gonogo-{namespace}", cluster_config(kubeconfig, places))
         return [cockpit.program, "--config", cockpit.config], cockpit.env
