@@ -5,7 +5,12 @@
 //! and only `Clean` reaches a widget, a ledger line or standard output. Nothing
 //! downstream has to remember to be careful.
 
-use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+    ops::Deref,
+    sync::Arc,
+};
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -126,7 +131,15 @@ enum Mode {
     Block,
 }
 
-fn scrub(raw: &str, limit: usize, mode: Mode) -> String {
+fn scrub(raw: &str, limit: usize, mode: Mode) -> Cow<'_, str> {
+    // Nearly everything there is, and nothing of it can be dropped or combined.
+    if raw.len() <= limit && raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return raw.into();
+    }
+    walk(raw, limit, mode).into()
+}
+
+fn walk(raw: &str, limit: usize, mode: Mode) -> String {
     // A hostile megabyte is not walked to its end: four times the limit leaves
     // room for whatever is dropped.
     let looked_at = head(raw, limit.saturating_mul(4));
@@ -321,6 +334,19 @@ mod tests {
     fn bidi_and_invisible_characters_cannot_hide_text() {
         check("ab\u{202e}cd\u{200b}e\u{feff}\u{e0041}", "abcde");
         assert_eq!(Clean::name("main\u{202e}x").as_str(), "main⟦202E⟧x");
+    }
+
+    #[test]
+    fn plain_text_takes_a_shorter_way_to_the_same() {
+        for mode in [Mode::Line, Mode::Name, Mode::Block] {
+            for byte in 0..=0x7f_u8 {
+                let raw = format!("a{0}b{0}", char::from(byte));
+                assert_eq!(scrub(&raw, 8, mode), walk(&raw, 8, mode), "{raw:?}");
+            }
+            for raw in ["", "12345678", "123456789"] {
+                assert_eq!(scrub(raw, 8, mode), walk(raw, 8, mode), "{raw:?}");
+            }
+        }
     }
 
     #[test]
