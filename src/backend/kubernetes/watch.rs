@@ -1,7 +1,7 @@
 //! The stream of one namespace: lists and watches in, joined facts out.
 //!
-//! The first event after quiet is told at once; only what follows within a few
-//! milliseconds is told together, so that a burst about one rollout is one
+//! The first event after quiet is told at once; only what follows within the
+//! time of a frame is told together, so that a burst about one rollout is one
 //! fact. While an action is under way its target is also asked for directly:
 //! that answer proves an effect even if the watch is quiet.
 
@@ -30,8 +30,9 @@ use crate::{
 
 /// Changes that wait to be taken in.
 const WAITING: usize = 256;
-/// After something was told, what follows within this time is told together.
-const BURST: Duration = Duration::from_millis(5);
+/// After something was told, what follows within this time is told together:
+/// a little less than frames of a burst are apart, so that nobody waits for it.
+const BURST: Duration = Duration::from_millis(30);
 /// How often a target under action is asked for.
 const LOOK: Duration = Duration::from_secs(1);
 /// Lists asked for by people keep this distance, however fast the key repeats.
