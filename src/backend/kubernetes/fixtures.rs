@@ -383,8 +383,12 @@ fn every_captured_event_and_list_can_be_read() {
         for line in text(&name).lines() {
             let mut event: Value = serde_json::from_str(line).unwrap();
             let object = event["object"].take();
+            let told = Object::told(Kind::Rollouts, line.as_bytes());
             if matches!(event["type"].as_str().unwrap(), "ADDED" | "MODIFIED") {
-                Object::read(Kind::Rollouts, object).unwrap();
+                let read = Object::read(Kind::Rollouts, object).unwrap();
+                assert_eq!(format!("{:?}", told.unwrap()), format!("{read:?}"));
+            } else {
+                assert!(told.is_none(), "{line}");
             }
         }
     }
@@ -398,7 +402,10 @@ fn every_captured_event_and_list_can_be_read() {
                 panic!("{name} is no list");
             };
             for item in items {
-                Object::read(kind, item).unwrap();
+                let line = serde_json::json!({"type": "ADDED", "object": item}).to_string();
+                let told = Object::told(kind, line.as_bytes()).unwrap();
+                let read = Object::read(kind, item).unwrap();
+                assert_eq!(format!("{told:?}"), format!("{read:?}"));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The kinds of objects that are looked at, and where the API keeps them.
 
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
@@ -152,7 +153,36 @@ pub(super) struct Broken {
     pub(super) why: Clean,
 }
 
+/// A line of a watch that tells of an object.
+#[derive(Deserialize)]
+struct Told<T> {
+    #[serde(rename = "type")]
+    word: String,
+    object: T,
+}
+
+fn told<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+    let told: Told<T> = serde_json::from_slice(line).ok()?;
+    matches!(told.word.as_str(), "ADDED" | "MODIFIED").then_some(told.object)
+}
+
 impl Object {
+    /// Reads a line of a watch that tells of an object as it is now, without
+    /// making anything of the parts nobody uses. `None` where it tells of
+    /// something else or cannot be read: whoever reads it in full knows what.
+    pub(super) fn told(kind: Kind, line: &[u8]) -> Option<Self> {
+        let mut object = match kind {
+            Kind::Rollouts => Self::Rollout(told(line)?),
+            Kind::RolloutSets | Kind::DeploymentSets => Self::Set(told(line)?),
+            Kind::AnalysisRuns => Self::Run(told(line)?),
+            Kind::Deployments => Self::Deployment(told(line)?),
+        };
+        object.meta_mut().slim();
+        let meta = object.meta();
+        let is_whole = !meta.uid.is_empty() && !meta.resource_version.is_empty();
+        is_whole.then_some(object)
+    }
+
     /// Reads one object of a list or an event.
     ///
     /// # Errors

@@ -322,6 +322,11 @@ impl Reflector {
         version: &mut String,
         doing: &str,
     ) -> Result<Option<BackendError>, BackendError> {
+        if let Some(object) = Object::told(self.kind, line) {
+            version.clone_from(&object.meta().resource_version);
+            self.tell(Change::Put(self.kind, object)).await;
+            return Ok(None);
+        }
         let event: Option<Value> = serde_json::from_slice(line).ok();
         let Some(mut event) = event.filter(Value::is_object) else {
             return Err(BackendError::new(
@@ -342,6 +347,7 @@ impl Reflector {
             .and_then(Value::as_str)
             .unwrap_or_default()
         {
+            // Most are read already; this one is odd, or nobody can read it.
             "ADDED" | "MODIFIED" => {
                 let change = match Object::read(kind, object) {
                     Ok(object) => Change::Put(kind, object),
