@@ -77,6 +77,7 @@ pub async fn run(handle: Handle, options: Options) -> io::Result<u8> {
         browser_environment: options.browser_environment,
         pace: Pace::default(),
         dirty: true,
+        for_clock: false,
         ended: None,
     };
     let ended = cockpit.run().await;
@@ -103,6 +104,8 @@ struct Cockpit {
     browser_environment: Vec<(OsString, OsString)>,
     pace: Pace,
     dirty: bool,
+    /// Whether it is the clock alone that wants the next frame.
+    for_clock: bool,
     ended: Option<u8>,
 }
 
@@ -142,8 +145,8 @@ impl Cockpit {
         let (state, world) = (&self.state, &self.world);
         self.guard
             .draw(|frame| screen::draw(frame.buffer_mut(), state, world, now))?;
-        self.pace.drawn(Instant::now());
-        self.dirty = false;
+        self.pace.drawn(Instant::now(), self.for_clock);
+        (self.dirty, self.for_clock) = (false, false);
         // The dead time of a sheet begins when its frame has been written.
         let asleep = self
             .state
@@ -196,7 +199,7 @@ impl Cockpit {
             Woken::World(alive) => {
                 if alive {
                     self.world = self.handle.world();
-                    self.dirty = true;
+                    (self.dirty, self.for_clock) = (true, false);
                     self.tell(Event::World)?;
                 } else {
                     self.ended = Some(0);
@@ -208,6 +211,7 @@ impl Cockpit {
             }
             Woken::Log(chunk) => self.log_chunk(chunk)?,
             Woken::Second => {
+                self.for_clock = !self.dirty;
                 self.dirty = true;
                 self.tell(Event::Tick)?;
             }

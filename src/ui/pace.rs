@@ -1,8 +1,9 @@
 //! How often frames are drawn.
 //!
 //! The first change after quiet is drawn at once, a burst at most thirty times
-//! a second, and what a key does is not made to wait for either. Whether there
-//! is anything to draw is not known here.
+//! a second, and what a key does is not made to wait for either. A frame that
+//! only moves the clock on holds back nothing. Whether there is anything to draw
+//! is not known here.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 /// Frames of a burst are this far apart.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// When the last frame was drawn.
+/// When the last frame that showed a change was drawn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
     drawn_at: Option<Instant>,
@@ -28,9 +29,11 @@ impl Pace {
         self.drawn_at.map_or(now, |at| (at + FRAME).max(now))
     }
 
-    /// A frame has been drawn.
-    pub fn drawn(&mut self, now: Instant) {
-        self.drawn_at = Some(now);
+    /// A frame has been drawn; `for_clock` when nothing but time had passed.
+    pub fn drawn(&mut self, now: Instant, for_clock: bool) {
+        if !for_clock {
+            self.drawn_at = Some(now);
+        }
     }
 
     /// The next frame is wanted at once.
@@ -63,7 +66,7 @@ mod tests {
                 continue;
             }
             if dirty && pace.may_draw(now) {
-                pace.drawn(now);
+                pace.drawn(now, false);
                 drawn.push(at);
                 dirty = false;
             }
@@ -99,9 +102,21 @@ mod tests {
     fn what_a_key_does_is_not_made_to_wait() {
         let now = Instant::now();
         let mut pace = Pace::default();
-        pace.drawn(now);
+        pace.drawn(now, false);
         assert!(!pace.may_draw(now + millis(1)));
         pace.hurry();
         assert!(pace.may_draw(now + millis(1)));
+    }
+
+    #[test]
+    fn a_frame_for_the_clock_neither_holds_back_nor_lets_more_through() {
+        let now = Instant::now();
+        let mut pace = Pace::default();
+        pace.drawn(now, true);
+        assert!(pace.may_draw(now + millis(1)));
+        pace.drawn(now + millis(1), false);
+        pace.drawn(now + millis(2), true);
+        assert!(!pace.may_draw(now + millis(3)));
+        assert!(pace.may_draw(now + millis(34)));
     }
 }
