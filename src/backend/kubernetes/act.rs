@@ -42,6 +42,7 @@ impl Rollouts {
 #[async_trait]
 impl RolloutControls for Rollouts {
     fn preview(&self, order: &RolloutOrder) -> Preview {
+        self.link.open_ahead();
         let has_status = self.link.known_status().unwrap_or(true);
         let (patch, words) = match patch::draft(order, has_status) {
             Draft::Ready(patch) => (patch, None),

@@ -12,8 +12,9 @@ use http_body_util::BodyDataStream;
 use kube::client::Body;
 use serde_json::Value;
 use tokio::{
+    runtime,
     sync::{Mutex, Notify, watch},
-    time,
+    time::{self, Instant},
 };
 
 use crate::{
@@ -33,6 +34,8 @@ use crate::{
 
 /// How long a slow thing waits before it is asked again.
 pub(super) const SLOW: Duration = Duration::from_secs(30);
+/// An idle connection is kept a little longer than this.
+const KEPT: Duration = Duration::from_secs(60);
 /// Credentials are renewed this long before they expire.
 const RENEW_EARLY: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 
@@ -48,6 +51,8 @@ pub(super) struct Connection {
     pub(super) denied: Notify,
     /// Whether the Rollout definition has a `/status`; `None` = not asked yet.
     has_status: watch::Sender<Option<bool>>,
+    /// When the way for changes was last opened ahead of one.
+    opened: watch::Sender<Option<Instant>>,
     base: PathBuf,
     env: Env,
     clients: Mutex<Option<Arc<Clients>>>,
@@ -96,6 +101,7 @@ impl Connection {
             now: setup.now.clone(),
             denied: Notify::new(),
             has_status: watch::Sender::new(None),
+            opened: watch::Sender::new(None),
             base: setup.base.clone(),
             env: setup.env.clone(),
             clients: Mutex::new(None),
@@ -192,6 +198,37 @@ impl Connection {
         }
         self.answer(asked, code, &headers, &body)
             .ok_or_else(|| ambiguous(&unreadable(doing, code, &headers, &body).message))
+    }
+
+    /// Opens the way for changes while a person still reads what will be sent,
+    /// so that the change does not wait for it. The question is of no interest;
+    /// what is wrong shows when something is sent.
+    pub(super) fn open_ahead(self: &Arc<Self>) {
+        let Ok(runtime) = runtime::Handle::try_current() else {
+            return;
+        };
+        let is_due = self.opened.send_if_modified(|at| {
+            let is_due = at.is_none_or(|at| KEPT <= at.elapsed());
+            if is_due {
+                *at = Some(Instant::now());
+            }
+            is_due
+        });
+        if !is_due {
+            return;
+        }
+        let link = Arc::clone(self);
+        runtime.spawn(async move {
+            let doing = "open a connection";
+            let (clients, request) = (
+                link.clients(doing).await,
+                link.request(Method::GET, "/version", "application/json", Vec::new()),
+            );
+            if let (Ok(clients), Ok(request)) = (clients, request) {
+                let exchange = link.exchange(&clients, &clients.write, request, doing);
+                drop(link.within(exchange).await);
+            }
+        });
     }
 
     /// Opens a watch. Only the opening has a limit; see [`Lines`] for the rest.
