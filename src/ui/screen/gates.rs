@@ -152,13 +152,18 @@ fn verdict(decision: &Decision) -> Line {
         Verdict::Pending,
         Verdict::Warn,
         Verdict::Pass,
+        Verdict::NotApplicable,
     ] {
         let count = decision.count(verdict);
         if count > 0 {
+            let word = match verdict {
+                Verdict::NotApplicable => "n/a",
+                other => other.word(),
+            };
             line = line
                 .text("  ")
                 .sign(Sign::from(verdict))
-                .text(format!(" {count} {}", verdict.word()));
+                .text(format!(" {count} {word}"));
         }
     }
     line.with(Role::Dim, format!("   {required} required"))

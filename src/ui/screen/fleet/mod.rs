@@ -60,7 +60,8 @@ pub fn draw(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
     } else {
         queue_rows + 2
     };
-    let coach = coach_height(area, scene);
+    let taken = queue_height + text::cells(scene.state.fleet.order.len() + 3);
+    let coach = coach_height(area, area.height.saturating_sub(taken), scene);
     let [top, middle, told, foot] = Layout::vertical([
         Constraint::Length(queue_height),
         Constraint::Min(4),
@@ -446,7 +447,9 @@ pub fn hints<'a>(scene: &Scene<'a>) -> Vec<&'a Clean> {
         .collect()
 }
 
-fn coach_height(area: Rect, scene: &Scene<'_>) -> u16 {
+/// As high as what is told, as far as the table leaves room, and a third of the
+/// screen in any case.
+fn coach_height(area: Rect, free: u16, scene: &Scene<'_>) -> u16 {
     if scene.state.coached {
         return 0;
     }
@@ -458,16 +461,33 @@ fn coach_height(area: Rect, scene: &Scene<'_>) -> u16 {
         .iter()
         .map(|line| text::wrap(line, usize::from(area.width) - 4).len())
         .sum();
-    (text::cells(lines) + 2).min(area.height / 3)
+    (text::cells(lines) + 2).min(free.max(area.height / 3))
 }
 
 fn draw_coach(painter: &mut Painter<'_>, area: Rect, scene: &Scene<'_>) {
+    let (width, height) = (area.width.saturating_sub(4), area.height.saturating_sub(2));
+    let told = hints(scene);
+    let mut lines = Vec::new();
+    let mut shown = 0;
+    for hint in &told {
+        let wrapped = text::wrap(hint, usize::from(width));
+        // Half a hint leads nowhere.
+        if usize::from(height) < lines.len() + wrapped.len() {
+            break;
+        }
+        lines.extend(
+            wrapped
+                .into_iter()
+                .map(|line| Line::plain(format!(" {line}"))),
+        );
+        shown += 1;
+    }
+    let more = match told.len() - shown {
+        0 => String::new(),
+        more => format!("{more} more in a larger window   "),
+    };
     let title = Line::new().with(Role::Strong, "first time here?");
-    let inside = painter.frame_as(area, &title, &Line::dim("Esc closes this"), Role::Info);
-    let lines: Vec<Line> = hints(scene)
-        .into_iter()
-        .flat_map(|told| text::wrap(told, usize::from(inside.width.saturating_sub(2))))
-        .map(|told| Line::plain(format!(" {told}")))
-        .collect();
+    let remark = Line::dim(format!("{more}Esc closes this"));
+    let inside = painter.frame_as(area, &title, &remark, Role::Info);
     painter.lines(inside, &lines);
 }
