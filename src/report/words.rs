@@ -187,8 +187,9 @@ pub fn backend(liveness: Liveness, state: Option<&BackendState>, now: Timestamp)
             trouble.message
         ));
         if let Some(retry_at) = trouble.retry_at.filter(|retry_at| now < *retry_at) {
-            let wait = (retry_at - now).to_std().unwrap_or_default();
-            text.push_str(&format!("; asked again in {}", short_duration(wait)));
+            let wait = (retry_at - now).num_seconds();
+            let wait = short_duration(Duration::from_secs(wait.unsigned_abs().max(1)));
+            text.push_str(&format!("; asked again in {wait}"));
         }
     } else if let Some(answered_at) = state.answered_at {
         text.push_str(&format!(", answered {}", ago(answered_at, now)));

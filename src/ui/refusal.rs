@@ -8,7 +8,7 @@ use crate::{
     domain::{Timestamp, action::Order, text::Clean},
     engine::{
         clear::{self, Mode, Refusal},
-        plan::Plan,
+        plan::{Plan, Verb},
         world::World,
     },
 };
@@ -24,6 +24,18 @@ pub fn objection(world: &World, plan: &Plan, mode: Mode, now: Timestamp) -> Opti
     Some(match refusal {
         Refusal::Denied(why) => Refusal::Denied(others(world, plan).unwrap_or(why)),
         other => other,
+    })
+}
+
+/// A text that names commands, naming the keys for them instead: who sits at the
+/// cockpit presses `T` and types no `retry`.
+pub fn with_keys(text: &str) -> String {
+    let keys = Verb::ALL.iter().filter_map(|verb| {
+        let command = verb.word().replace(' ', "");
+        Some((format!("`{command}`"), verb.key()?.to_string()))
+    });
+    keys.fold(text.to_owned(), |text, (command, key)| {
+        text.replace(&command, &key)
     })
 }
 
@@ -44,4 +56,18 @@ fn others(world: &World, plan: &Plan) -> Option<Clean> {
         format!("{} or {last}", before.join(", "))
     };
     Some(Clean::from(format!("not yours: {who} may answer")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_named_by_their_keys_and_names_stay() {
+        let said = "aborted: `retry` starts it again, `rollback` goes on in `prod-us`";
+        let keyed = "aborted: T starts it again, R goes on in `prod-us`";
+        assert_eq!(with_keys(said), keyed);
+        // Cancel has no key: it is typed as `:cancel`.
+        assert_eq!(with_keys("`cancel` it"), "`cancel` it");
+    }
 }

@@ -8,7 +8,15 @@ use crate::{
         plan::{Ask, Plan, Verb},
         propose::propose,
     },
-    ui::{line::Line, refusal::objection, screen::Scene, sheet::Asks, text, theme::Role, update},
+    ui::{
+        line::Line,
+        refusal::{objection, with_keys},
+        screen::Scene,
+        sheet::Asks,
+        text,
+        theme::Role,
+        update,
+    },
 };
 
 /// One acting key as it stands.
@@ -82,7 +90,7 @@ impl Act {
                 Some(worst) => format!("{}: {worst}", word.text()),
                 None => word.text().to_owned(),
             },
-            Standing::Grey(refusal) | Standing::Absent(refusal) => refusal.to_string(),
+            Standing::Grey(refusal) | Standing::Absent(refusal) => with_keys(&refusal.to_string()),
         }
     }
 

@@ -195,7 +195,7 @@ fn taken(scene: &Scene<'_>, backend: &BackendId) -> String {
     } else {
         format!("keys {}", keys.join(" "))
     };
-    format!("{gates}; {keys}; H B R X stay on")
+    format!("{gates}; {keys}; never H B R X")
 }
 
 /// The gates of all policies that read a backend.

@@ -15,6 +15,7 @@ use crate::{
     ui::{
         line::Line,
         paint::Painter,
+        refusal::with_keys,
         screen::Scene,
         sheet::{
             Sheet,
@@ -224,7 +225,7 @@ fn about(sheet: &Sheet, width: usize) -> Vec<Line> {
     let column = labels(sheet);
     let mut lines = labelled("release", &sheet.plan.release_label, column, width);
     for (label, fact) in &sheet.plan.facts {
-        lines.extend(labelled(label, fact, column, width));
+        lines.extend(labelled(label, &with_keys(fact), column, width));
     }
     lines
 }

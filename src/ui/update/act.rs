@@ -14,7 +14,7 @@ use crate::{
     ui::{
         command::Command,
         keymap::Key,
-        refusal::objection,
+        refusal::{objection, with_keys},
         screen::{Scene, Screen},
         sheet::{Reply, Sheet, draw},
         sign::Sign,
@@ -122,6 +122,7 @@ fn refuse(state: &mut UiState, verb: Verb, refusal: &Refusal, now: Timestamp) {
     let key = verb
         .key()
         .map_or_else(|| format!(":{}", verb.word()), |key| key.to_string());
+    let refusal = with_keys(&refusal.to_string());
     let text = format!("{key} {}: {refusal}", verb.word());
     state.say(Sign::Warn, text, now);
 }

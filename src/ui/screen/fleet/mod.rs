@@ -365,7 +365,7 @@ fn totals(scene: &Scene<'_>, rows: &Range<usize>) -> Line {
         (bad, Sign::Bad, "bad", "bad"),
         (asked, Sign::Person, "to answer", "to answer"),
         (held, Sign::Held, "held", "held"),
-        (canaries, Sign::Running, "canary", "canaries"),
+        (canaries, Sign::Running, "under way", "under way"),
     ] {
         if count > 0 {
             line = line
