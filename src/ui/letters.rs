@@ -1,5 +1,7 @@
 //! Random letters for sheets, from a source that is handed in.
 
+use std::collections::VecDeque;
+
 /// The letters a sheet may ask for: none that moves, none the sheet itself
 /// uses, none that looks like another.
 pub const ALPHABET: [char; 13] = [
@@ -15,19 +17,30 @@ pub const ALPHABET: [char; 13] = [
 #[derive(Clone, Debug)]
 pub struct Letters {
     state: u64,
+    /// Those given last, the newest first.
+    given: VecDeque<char>,
 }
+
+/// So many letters are not given again: who reads one, while a sheet is renewed
+/// twice, must not find it asked for once more.
+const KEPT: usize = 6;
 
 impl Letters {
     /// A source that begins at `seed`.
     pub fn seeded(seed: u64) -> Self {
-        Self { state: seed }
+        Self {
+            state: seed,
+            given: VecDeque::new(),
+        }
     }
 
-    /// The next letter, never the same twice in a row.
-    pub fn next(&mut self, before: Option<char>) -> char {
+    /// Another letter, none of the last six.
+    pub fn another(&mut self) -> char {
         loop {
             let letter = self.draw();
-            if Some(letter) != before {
+            if !self.given.contains(&letter) {
+                self.given.push_front(letter);
+                self.given.truncate(KEPT);
                 return letter;
             }
         }
@@ -46,7 +59,7 @@ impl Letters {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
@@ -55,7 +68,7 @@ mod tests {
         let mut letters = Letters::seeded(7);
         let mut counts: BTreeMap<char, u32> = BTreeMap::new();
         for _ in 0..13_000 {
-            *counts.entry(letters.next(None)).or_default() += 1;
+            *counts.entry(letters.another()).or_default() += 1;
         }
         assert_eq!(counts.len(), ALPHABET.len());
         assert!(
@@ -65,13 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn no_letter_comes_twice_in_a_row() {
+    fn no_letter_comes_again_soon() {
         let mut letters = Letters::seeded(1);
-        let mut before = None;
-        for _ in 0..1000 {
-            let letter = letters.next(before);
-            assert_ne!(Some(letter), before);
-            before = Some(letter);
+        let given: Vec<char> = (0..1000).map(|_| letters.another()).collect();
+        for near in given.windows(7) {
+            let different: BTreeSet<_> = near.iter().collect();
+            assert_eq!(different.len(), 7, "{near:?}");
         }
     }
 

@@ -285,5 +285,5 @@ fn in_words(refusal: &Refusal) -> String {
 
 fn random_letter() -> char {
     let seed = RandomState::new().hash_one(std::process::id());
-    Letters::seeded(seed).next(None)
+    Letters::seeded(seed).another()
 }

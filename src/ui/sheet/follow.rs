@@ -47,7 +47,7 @@ impl Sheet {
             off: None,
             moved: Vec::new(),
             targets,
-            letter: letters.next(None),
+            letter: letters.another(),
             shown_at: None,
             early: 0,
             stage: Stage::Letter,

@@ -159,7 +159,7 @@ impl Sheet {
 
     /// Makes it ask anew: another letter, the dead time again.
     pub fn renew(&mut self, letters: &mut Letters) {
-        self.letter = letters.next(Some(self.letter));
+        self.letter = letters.another();
         self.shown_at = None;
         self.early = 0;
         self.stage = match std::mem::replace(&mut self.stage, Stage::Letter) {

@@ -137,6 +137,8 @@ def anew(bench, sheet):
             sheet.press(letter)
             same((sheet.sent(), sheet.lines()), ([], []), "sent, and the ledger")
         with bench.check("a sheet that is opened on the new one acts on it, once"):
+            sheet.terminal.press("\x1b")
+            sheet.terminal.until("no sheet", 10, lambda text: not sheet.letter(text))
             sheet.terminal.press(sheet.open("B"))
             sheet.terminal.until("the outcome", 40, lambda _: ("outcome", "abort", "confirmed") in sheet.lines())
             same(sheet.sent(), [(new["metadata"]["uid"], 200)], "sent")
