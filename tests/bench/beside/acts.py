@@ -188,9 +188,6 @@ def measure(release, kubeconfig, gonogo, argo, repeats, few):
         note("undo", (time.monotonic() - began) * 1000)
     step("rolled back in mid-update")
     for _ in range(few):
-        release.stand()
-        note("hold", by_hold(release, kubeconfig, gonogo))
-    for _ in range(few):
         note("after", by_keys(release, kubeconfig, gonogo, release.promoted())[1])
         hash_ = release.promoted()
         _, _, began = plugin(release, argo, kubeconfig, "undo", stage.NAME)
@@ -202,4 +199,8 @@ def measure(release, kubeconfig, gonogo, argo, repeats, few):
         eventually("stable pods", 60, lambda hash_=hash_: release.on(hash_), LOOK)
         note("undo and promote", (time.monotonic() - began) * 1000)
     step("rolled back after an update")
+    # Last: a held revision that never was live has the highest number, and is what a tool without a memory goes back to.
+    for _ in range(few):
+        release.stand()
+        note("hold", by_hold(release, kubeconfig, gonogo))
     return told
