@@ -32,7 +32,8 @@ class Release:
         self.plane = plane
         self.api = Api.kept_like(plane.api[USER])
         stage.namespace(plane.admin, NAMESPACE)
-        made = copy.deepcopy(rollout(stage.NAME, stage.STEPS, replicas=REPLICAS))
+        # The controller forgets revisions beyond the limit, the one to go back to among them.
+        made = copy.deepcopy(rollout(stage.NAME, stage.STEPS, replicas=REPLICAS, revisionHistoryLimit=100))
         made["metadata"]["namespace"] = NAMESPACE
         plane.admin.create(stage.rollouts(NAMESPACE), made)
         self.tag = 1
@@ -199,7 +200,7 @@ def measure(release, kubeconfig, gonogo, argo, repeats, few):
         eventually("stable pods", 60, lambda hash_=hash_: release.on(hash_), LOOK)
         note("undo and promote", (time.monotonic() - began) * 1000)
     step("rolled back after an update")
-    # Last: a held revision that never was live has the highest number, and is what a tool without a memory goes back to.
+    # Last: a held revision that never was live has the next number, and is what a tool without a memory goes back to.
     for _ in range(few):
         release.stand()
         note("hold", by_hold(release, kubeconfig, gonogo))
