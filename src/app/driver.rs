@@ -211,10 +211,7 @@ impl Driver {
             returned_at,
         };
         self.tell_and_wait(step, answered, |step| {
-            matches!(
-                step.state,
-                StepState::Answered { .. } | StepState::Seen { .. } | StepState::PassedOver
-            )
+            matches!(step.state, StepState::Answered { .. }) || step.state.is_settled()
         })
         .await;
     }

@@ -156,19 +156,23 @@ fn verdict(decision: &Decision) -> Line {
     ] {
         let count = decision.count(verdict);
         if count > 0 {
-            let word = match verdict {
-                Verdict::NotApplicable => "n/a",
-                other => other.word(),
-            };
             line = line
                 .text("  ")
                 .sign(Sign::from(verdict))
-                .text(format!(" {count} {word}"));
+                .text(format!(" {count} {}", short(verdict)));
         }
     }
     line.with(Role::Dim, format!("   {required} required"))
         .with(Role::Dim, format!("   policy {}@{digest}", decision.policy))
         .with(Role::Dim, format!("   {}", text::clock(decision.at)))
+}
+
+/// A verdict in the one word there is room for.
+fn short(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::NotApplicable => "n/a",
+        other => other.word(),
+    }
 }
 
 /// Columns as wide as what they hold; what a rule asks gives way where that is
@@ -247,10 +251,7 @@ fn cell(scene: &Scene<'_>, finding: &Finding, title: &str) -> Line {
                 .map_or_else(String::new, ToString::to_string),
         ),
         "VERDICT" => {
-            let word = match finding.verdict {
-                Verdict::NotApplicable => "n/a",
-                other => other.word(),
-            };
+            let word = short(finding.verdict);
             Line::new().sign(sign).with(sign.role(), format!(" {word}"))
         }
         _ => Line::new(),
