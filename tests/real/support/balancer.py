@@ -6,11 +6,11 @@ the Ingress says that there is a balancer. Form of the answers:
 https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/
 """
 
-import http.server
 import json
-import threading
 import urllib.parse
 from xml.sax.saxutils import escape
+
+from support import loopback
 
 XMLNS = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"
 ARN = "arn:aws:elasticloadbalancing:test-1:000000000000"
@@ -19,14 +19,14 @@ ACTIONS = "alb.ingress.kubernetes.io/actions."
 RESOURCE = "ingress.k8s.aws/resource"
 
 
-class Balancer:
+class Balancer(loopback.Loopback):
     """Answers for every Ingress that has an address; its name here is that address."""
 
     def __init__(self, api):
         self.api = api
         balancer = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(loopback.Handler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):  # noqa: N802  the name is the library's
@@ -34,19 +34,9 @@ class Balancer:
                 action = form["Action"][0]
                 told = getattr(balancer, action)(form)
                 result = f"<{action}Result>{xml(told)}</{action}Result>"
-                body = f'<{action}Response xmlns="{XMLNS}">{result}</{action}Response>'.encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/xml")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.reply("text/xml", f'<{action}Response xmlns="{XMLNS}">{result}</{action}Response>')
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.serve(Handler)
 
     def env(self):
         """The environment of a controller that asks here and nowhere else."""
@@ -57,11 +47,6 @@ class Balancer:
             "AWS_SECRET_ACCESS_KEY": "none",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-
-    def close(self):
-        """Stops serving."""
-        self.server.shutdown()
-        self.server.server_close()
 
     # The names below are those of the API.
 

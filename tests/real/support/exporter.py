@@ -5,9 +5,10 @@ for each track (`stable`, `canary`) at its own rate. Latencies fall into the
 buckets of a histogram as a fixed spread around the chosen typical value.
 """
 
-import http.server
 import threading
 import time
+
+from support import loopback
 
 BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 5.0]
 # Shares of requests at multiples of the typical latency: half below it, one in twenty at twice and more.
@@ -38,7 +39,7 @@ class Track:
             self.counts[place] += requests * share
 
 
-class Exporter:
+class Exporter(loopback.Loopback):
     """Serves `/metrics` on loopback for the tracks `stable` and `canary`."""
 
     def __init__(self):
@@ -47,24 +48,14 @@ class Exporter:
         self.last = time.monotonic()
         exporter = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(loopback.Handler):
             def do_GET(self):  # noqa: N802  the name is the library's
                 if self.path != "/metrics":
                     self.send_error(404)
                     return
-                body = exporter.text().encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.reply("text/plain; version=0.0.4", exporter.text())
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.serve(Handler)
 
     def drive(self, track, **what):
         """Sets `per_second`, `latency` (seconds) or `errors` (share) of a track from now on."""
@@ -96,8 +87,3 @@ class Exporter:
                 lines.append(f'request_seconds_sum{{track="{name}"}} {track.seconds}')
                 lines.append(f'request_seconds_count{{track="{name}"}} {total}')
             return "\n".join(lines) + "\n"
-
-    def close(self):
-        """Stops serving."""
-        self.server.shutdown()
-        self.server.server_close()

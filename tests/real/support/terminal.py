@@ -1,7 +1,8 @@
 """A program on a terminal of its own: keys go in, and what a person would see can be read.
 
-Knows only what the cockpit's drawing uses: moving the cursor, clearing, text.
-Colours are thrown away, so nothing is proven by colour alone.
+Knows only what the cockpit's drawing uses: moving the cursor, clearing, text,
+and the marks around a frame: what is read is always a whole one. Colours are
+thrown away, so nothing is proven by colour alone.
 """
 
 import codecs
@@ -31,9 +32,14 @@ class Screen:
         self.cells = [[" "] * columns for _ in range(rows)]
         self.row = self.column = 0
         self.rest = ""
+        # What stood there before the frame that is only half written.
+        self.before = None
 
     def text(self):
-        """All rows, top first."""
+        """All rows, top first, as the newest whole frame left them."""
+        return self._now() if self.before is None else self.before
+
+    def _now(self):
         return "\n".join("".join(row).rstrip() for row in self.cells)
 
     def feed(self, text):
@@ -60,6 +66,8 @@ class Screen:
             self.cells = [[" "] * self.columns for _ in range(self.rows)]
         elif last == "K":
             self.cells[self.row][self.column :] = [" "] * (self.columns - self.column)
+        elif parameters == "?2026":
+            self.before = self._now() if last == "h" else None
 
     def _put(self, character):
         if character == "\r":
