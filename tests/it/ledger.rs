@@ -424,17 +424,22 @@ fn a_brake_is_written_despite_another_plan_which_then_stops_before_its_next_step
     );
 }
 
-#[test]
-fn only_what_a_dead_process_left_open_is_to_be_settled() {
-    let folder = tempfile::tempdir().unwrap();
+/// A process that wrote and has ended.
+fn dead_writer() -> Writer {
     let mut child = Command::new("true").spawn().unwrap();
-    let gone = Writer {
+    let writer = Writer {
         pid: child.id(),
         start: Some("then".into()),
         ..Writer::this_process()
     };
     child.wait().unwrap();
-    let dead = Ledger::new(paths(folder.path()), gone);
+    writer
+}
+
+#[test]
+fn only_what_a_dead_process_left_open_is_to_be_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let dead = Ledger::new(paths(folder.path()), dead_writer());
     dead.append(&intent("left", 0, RolloutAction::Hold), at(1))
         .unwrap();
     let living = ledger(folder.path());

@@ -1,6 +1,6 @@
 //! Disks that hang, and lines that come to be written twice or late.
 
-use std::{fs::File, path::Path, process::Command, time::Duration};
+use std::{fs::File, path::Path, time::Duration};
 
 use gonogo::{
     domain::action::RolloutAction,
@@ -9,7 +9,7 @@ use gonogo::{
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::{at, brake, intent, ledger, note, outcome, paths};
+use super::{at, brake, dead_writer, intent, ledger, note, outcome, paths};
 
 /// Another process that keeps the lock beside a file and does not give it back.
 fn keep(path: &Path) -> File {
@@ -82,15 +82,8 @@ fn a_line_that_stands_in_the_ledger_and_in_a_spool_is_one() {
 #[test]
 fn an_intent_that_is_taken_over_after_its_outcome_is_not_open_again() {
     let folder = TempDir::new().unwrap();
-    let mut child = Command::new("true").spawn().unwrap();
-    let gone = Writer {
-        pid: child.id(),
-        start: Some("then".into()),
-        ..Writer::this_process()
-    };
-    child.wait().unwrap();
     let ledger = ledger(folder.path());
-    let dead = blocked(folder.path(), gone);
+    let dead = blocked(folder.path(), dead_writer());
     let whole = gonogo::store::Entry {
         step: None,
         ..intent("long", 0, RolloutAction::Abort)
