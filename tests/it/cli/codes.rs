@@ -127,16 +127,16 @@ async fn an_effect_that_nobody_sees_is_6_and_not_called_failed() {
     // The controller overlooks this change and the nudge after it.
     sim.cluster().swallow(1000);
     let arguments = [
-        "abort",
+        "hold",
         "recsys-ranker",
         "--env",
         "prod-eu",
         "--yes",
         "--json",
     ];
-    let mut abort = command(folder.path(), &arguments);
-    abort.env("GONOGO_CONFIG", &config);
-    let ran = finish(abort).expect(6);
+    let mut hold = command(folder.path(), &arguments);
+    hold.env("GONOGO_CONFIG", &config);
+    let ran = finish(hold).expect(6);
     let answer = ran.json();
     assert_eq!(
         (&answer["word"], &answer["outcome"]),
@@ -144,8 +144,8 @@ async fn an_effect_that_nobody_sees_is_6_and_not_called_failed() {
         "{answer:#}"
     );
     let sent = sim.cluster().mutations();
-    let aborts = sent.iter().filter(|told| told.body.contains("abort"));
-    assert_eq!(aborts.count(), 1, "{sent:?}");
+    let holds = sent.iter().filter(|told| told.body.contains("paused"));
+    assert_eq!(holds.count(), 1, "{sent:?}");
     sim.stop().await;
 }
 
