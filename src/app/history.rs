@@ -24,6 +24,7 @@ pub(super) fn recall(history: &History) -> Result<World, LedgerError> {
         }
         of.push(HeldFull {
             hash: full.hash,
+            name: full.name,
             from: full.at,
             until: full.at,
         });
@@ -47,8 +48,8 @@ pub(super) async fn remember(desk: Arc<Desk>, history: History, cancel: Cancella
         let world = worlds.borrow_and_update().clone();
         let new: Vec<Full> = newest(&world)
             .into_iter()
-            .filter(|(target, (hash, _))| known.get(target).is_none_or(|(old, _)| old != hash))
-            .map(|(target, (hash, at))| Full { target, hash, at })
+            .filter(|(target, new)| known.get(target).is_none_or(|old| old.hash != new.hash))
+            .map(|(_, new)| new)
             .collect();
         if able && !new.is_empty() {
             known = newest(&world);
@@ -72,10 +73,16 @@ pub(super) async fn remember(desk: Arc<Desk>, history: History, cancel: Cancella
 }
 
 /// Per rollout the revision that was last seen at 100 %, and since when.
-fn newest(world: &World) -> BTreeMap<TargetId, (Clean, crate::domain::Timestamp)> {
+fn newest(world: &World) -> BTreeMap<TargetId, Full> {
     let last = |(target, held): (&TargetId, &Vec<HeldFull>)| {
-        let last = held.last()?;
-        Some((target.clone(), (last.hash.clone(), last.from)))
+        let last = held.last()?.clone();
+        let full = Full {
+            target: target.clone(),
+            hash: last.hash,
+            name: last.name,
+            at: last.from,
+        };
+        Some((target.clone(), full))
     };
     world.held_full.iter().filter_map(last).collect()
 }

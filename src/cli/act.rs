@@ -172,7 +172,9 @@ async fn wait_for_facts(session: &mut Session, ask: &Ask, act: &Act) {
             let plannable = |world: &World| {
                 !matches!(
                     propose(world, ask, now),
-                    Err(Refusal::NoTarget(_) | Refusal::NothingToDo(_))
+                    Err(Refusal::NoTarget(_)
+                        | Refusal::NeedsTarget { .. }
+                        | Refusal::NothingToDo(_))
                 )
             };
             if ask.verb == Verb::RollBack {

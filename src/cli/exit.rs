@@ -142,6 +142,7 @@ impl From<&Refusal> for Exit {
             Refusal::AlreadySo(_) => Self::Ok,
             Refusal::Decision { word, .. } => Self::from(*word),
             Refusal::NoTarget(_)
+            | Refusal::NeedsTarget { .. }
             | Refusal::NothingToDo(_)
             | Refusal::Mode(_)
             | Refusal::ReadOnlyEnvironment(_)

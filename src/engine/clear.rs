@@ -105,6 +105,13 @@ impl Cleared {
 pub enum Refusal {
     /// There is no such service, environment, rollout or run.
     NoTarget(Clean),
+    /// None of several targets goes without saying.
+    NeedsTarget {
+        /// Why not, and what to name.
+        why: Clean,
+        /// What can be named, the likeliest first.
+        choices: Vec<Clean>,
+    },
     /// What is asked for is so already. For a command that is success.
     AlreadySo(Clean),
     /// There is nothing to do: the verb does not apply here and now.
@@ -164,6 +171,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoTarget(what)
+            | Self::NeedsTarget { why: what, .. }
             | Self::AlreadySo(what)
             | Self::NothingToDo(what)
             | Self::Denied(what)

@@ -4,6 +4,7 @@
 //! makes no sense (no target, nothing to do); whether it *may* be done is
 //! [`crate::engine::clear`]'s question.
 
+mod alias;
 mod blue_green;
 mod rollback;
 mod rollout;
@@ -12,11 +13,11 @@ use crate::{
     domain::{
         Timestamp,
         action::{
-            ApprovalOrder, ApprovalSeen, ModelOrder, Order, RolloutAction, RolloutOrder,
-            RolloutSeen, RunAction, RunOrder, Say, Subject,
+            ApprovalOrder, ApprovalSeen, Order, RolloutAction, RolloutOrder, RolloutSeen,
+            RunAction, RunOrder, Say, Subject,
         },
         approval::PendingApproval,
-        catalog::{ModelSpec, PlaceSpec, ServiceSpec},
+        catalog::{PlaceSpec, ServiceSpec},
         id::{ReleaseId, Version},
         pipeline::{Outcome, Phase, Run},
         rollout::Rollout,
@@ -33,11 +34,14 @@ use crate::{
     },
 };
 
+pub(super) use alias::previous_alias;
+
 /// Builds the plan for `ask` from `world`.
 ///
 /// # Errors
 ///
 /// [`Refusal::NoTarget`] when there is nothing of that name,
+/// [`Refusal::NeedsTarget`] when a name has to be given,
 /// [`Refusal::AlreadySo`] when it is so already, [`Refusal::NothingToDo`] when
 /// the verb does not apply.
 pub fn propose(world: &World, ask: &Ask, now: Timestamp) -> Result<Plan, Refusal> {
@@ -57,30 +61,6 @@ pub fn propose(world: &World, ask: &Ask, now: Timestamp) -> Result<Plan, Refusal
         Verb::RerunAll => rerun(&scene, RunAction::RerunAll),
         Verb::Cancel => cancel(&scene),
         Verb::Dispatch => dispatch(&scene),
-    }
-}
-
-/// Another place with the same champion alias.
-struct Sharing<'a> {
-    service: &'a ServiceSpec,
-    place: &'a PlaceSpec,
-    /// What users are on there.
-    version: Version,
-}
-
-impl Sharing<'_> {
-    /// That it stays on what the alias leaves.
-    fn left_behind(&self, model: &ModelSpec, to: Version) -> Clean {
-        let (from, alias, environment) = (self.version, &model.champion, &self.place.environment);
-        let service = &self.service.name;
-        let loads = if self.service.model_from_alias {
-            format!("; pods that start there load {to}")
-        } else {
-            String::new()
-        };
-        Clean::from(format!(
-            "{service} {environment} stays on {from} while `{alias}`, which it shares, names {to}{loads}"
-        ))
     }
 }
 
@@ -205,120 +185,6 @@ impl<'a> Scene<'a> {
             .get(&self.place.environment)
             .is_some_and(|environment| environment.critical)
     }
-
-    /// The version the champion alias points to.
-    fn champion(&self) -> Option<Version> {
-        let spec = self.service.model.as_ref()?;
-        self.world
-            .models
-            .get(&spec.model)?
-            .aliases
-            .get(&spec.champion)
-            .copied()
-    }
-
-    /// What the registry has not told, if it has told nothing of the model.
-    fn registry_is_silent(&self, spec: &ModelSpec) -> Option<Clean> {
-        let silent = !self.world.models.contains_key(&spec.model);
-        silent.then(|| {
-            Clean::from(format!(
-                "where alias `{}` of {} points is not known: it is left alone",
-                spec.champion, spec.model
-            ))
-        })
-    }
-
-    /// Everywhere else that has the same champion alias, with the version users
-    /// are on there.
-    fn others_of_alias(&self, model: &ModelSpec) -> impl Iterator<Item = Sharing<'a>> {
-        let (world, here) = (self.world, &self.place.target);
-        let sharing = world.catalog.services.values();
-        sharing
-            .filter(move |service| service.model.as_ref() == Some(model))
-            .flat_map(|service| service.places.iter().map(move |place| (service, place)))
-            .filter(move |(_, place)| place.target != *here)
-            .filter_map(move |(service, place)| {
-                let rollout = world.rollouts.get(&place.target)?;
-                let hash = rollout.stable_hash.as_ref()?;
-                let users = release_of_revision(world, service, rollout, hash)?;
-                let version = *users.version.value()?;
-                Some(Sharing {
-                    service,
-                    place,
-                    version,
-                })
-            })
-    }
-
-    /// Whose pods load `to` as soon as they start, though nobody promoted it there.
-    fn drawn_along(&self, to: Version) -> Vec<Clean> {
-        let Some(model) = &self.service.model else {
-            return Vec::new();
-        };
-        let others = self.others_of_alias(model);
-        others
-            .filter(|other| other.service.model_from_alias && other.version != to)
-            .map(|other| {
-                Clean::from(format!(
-                    "{} {} is on {} and shares `{}`: pods that start there load {to}",
-                    other.service.name, other.place.environment, other.version, model.champion
-                ))
-            })
-            .collect()
-    }
-
-    /// The steps that move the champion alias to `to`: first the bookkeeping
-    /// alias that remembers where it was, then the alias itself.
-    fn alias_steps(&self, to: Version) -> Vec<PlanStep> {
-        let Some(spec) = &self.service.model else {
-            return Vec::new();
-        };
-        let Some(model) = self.world.models.get(&spec.model) else {
-            return Vec::new();
-        };
-        let current = model.aliases.get(&spec.champion).copied();
-        if current == Some(to) {
-            return Vec::new();
-        }
-        let mut steps = Vec::new();
-        let previous = previous_alias(&spec.champion);
-        if let Some(current) = current
-            && model.aliases.get(&previous) != Some(&current)
-        {
-            steps.push(PlanStep {
-                order: Order::Model(ModelOrder {
-                    model: spec.model.clone(),
-                    alias: previous.clone(),
-                    to: current,
-                    expected: model.aliases.get(&previous).copied(),
-                }),
-                effect: Clean::from(format!(
-                    "alias `{previous}` of {} remembers {current}",
-                    spec.model
-                )),
-            });
-        }
-        steps.push(PlanStep {
-            order: Order::Model(ModelOrder {
-                model: spec.model.clone(),
-                alias: spec.champion.clone(),
-                to,
-                expected: current,
-            }),
-            effect: Clean::from(format!(
-                "alias `{}` of {} moves {} → {to}",
-                spec.champion,
-                spec.model,
-                current.map_or_else(|| "nothing".to_owned(), |version| version.to_string())
-            )),
-        });
-        steps
-    }
-}
-
-/// The alias that remembers where the champion was.
-pub(super) fn previous_alias(champion: &str) -> Clean {
-    Clean::from(format!("previous-{champion}"))
 }
 
 /// What the person sees of a rollout when the sheet opens.
@@ -385,14 +251,15 @@ fn answer(scene: &Scene<'_>, say: Say) -> Result<Plan, Refusal> {
         ([], None) => return Err(Refusal::NothingToDo(nothing_waits(scene))),
         ([one], _) => *one,
         (several, _) => {
-            let names: Vec<&str> = several
-                .iter()
-                .map(|approval| approval.environment.as_str())
-                .collect();
-            return Err(Refusal::NoTarget(Clean::from(format!(
-                "several environments wait: name one of {}",
-                names.join(", ")
-            ))));
+            let names = several.iter().map(|one| one.environment.clone());
+            let choices: Vec<Clean> = names.collect();
+            return Err(Refusal::NeedsTarget {
+                why: Clean::from(format!(
+                    "several environments wait: name one of {}",
+                    choices.join(", ")
+                )),
+                choices,
+            });
         }
     };
     let run = scene.run()?;

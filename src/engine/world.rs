@@ -255,6 +255,8 @@ impl Liveness {
 pub struct HeldFull {
     /// Its pod-template hash.
     pub hash: Clean,
+    /// Its name then, for when the cluster does not keep it any more.
+    pub name: Clean,
     /// First seen so.
     pub from: Timestamp,
     /// Last seen so.

@@ -31,6 +31,8 @@ pub struct Full {
     pub target: TargetId,
     /// Its pod-template hash.
     pub hash: Clean,
+    /// Its name then, for when the cluster does not keep it any more.
+    pub name: Clean,
     /// When it was first seen so.
     pub at: Timestamp,
 }
@@ -44,6 +46,9 @@ struct Line {
     v: u32,
     target: SubjectName,
     hash: String,
+    /// Older lines have none.
+    #[serde(default)]
+    name: String,
     at: String,
 }
 
@@ -77,6 +82,7 @@ impl History {
             v: 1,
             target: order::target(&full.target),
             hash: full.hash.to_string(),
+            name: full.name.to_string(),
             at: wire::stamp(full.at),
         };
         let text = serde_json::to_string(&line)
@@ -97,6 +103,11 @@ fn full(line: &[u8]) -> Option<Full> {
     Some(Full {
         target: order::read_target(&line.target)?,
         hash: Clean::name(&line.hash),
+        name: Clean::name(if line.name.is_empty() {
+            &line.hash
+        } else {
+            &line.name
+        }),
         at: wire::instant(&line.at)?,
     })
 }
@@ -115,6 +126,7 @@ mod tests {
                 name: name.into(),
             },
             hash: hash.into(),
+            name: "ranker:1".into(),
             at: Timestamp::from_timestamp(second, 0).unwrap(),
         }
     }

@@ -25,7 +25,9 @@ use crate::{
     },
 };
 
-use targets::{default_target, name_of_current, proof, release_of, targets, was_left};
+use targets::{
+    default_target, gone, gone_words, name_of_current, proof, release_of, targets, was_left,
+};
 
 pub(super) use targets::name_of;
 
@@ -71,6 +73,8 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         }
         None => default_target(scene, rollout, &targets, back)?,
     };
+    let gone = gone(scene, rollout).filter(|_| back.is_none());
+    plan.warnings.extend(gone.map(gone_words));
     let left = if was_left(rollout, chosen) {
         format!("; left for {} before", name_of_current(scene, rollout))
     } else {
@@ -317,10 +321,7 @@ fn alias_steps(
     let good = release_of(scene, chosen).and_then(|release| release.version.value().copied());
     match good {
         Some(good) => {
-            let others = scene.others_of_alias(spec);
-            let stranded = others.filter(|other| other.version == champion);
-            plan.warnings
-                .extend(stranded.map(|other| other.left_behind(spec, good)));
+            plan.warnings.extend(scene.stranded(spec, champion, good));
             scene.alias_steps(good)
         }
         None => {

@@ -7,7 +7,7 @@ use crate::{
         Timestamp,
         id::TargetId,
         observation::{Batch, Key},
-        rollout::Rollout,
+        rollout::{Revision, Rollout},
         text::Clean,
     },
     engine::{
@@ -120,6 +120,9 @@ fn remember_full(world: &mut World, rollout: &Rollout, hash: &Clean, at: Timesta
     };
     history.push(HeldFull {
         hash: hash.clone(),
+        name: rollout
+            .revision(hash)
+            .map_or_else(|| hash.clone(), Revision::name),
         from,
         until: from.max(at),
     });

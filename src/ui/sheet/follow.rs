@@ -116,19 +116,13 @@ impl Sheet {
             return None;
         }
         let mut ask = self.plan.ask.clone();
-        let answers = matches!(ask.verb, Verb::Approve | Verb::Reject);
-        let current = if answers { &ask.environment } else { &ask.to };
-        let at = current
+        let named = named(&mut ask);
+        let at = named
             .as_ref()
             .and_then(|current| self.targets.iter().position(|(key, _)| key == current))
             .unwrap_or(0);
         let (next, _) = self.targets.get((at + 1) % self.targets.len())?;
-        let slot = if answers {
-            &mut ask.environment
-        } else {
-            &mut ask.to
-        };
-        *slot = Some(next.clone());
+        *named = Some(next.clone());
         Some(ask)
     }
 }
@@ -146,9 +140,12 @@ fn first_plan(
     }
     let environments = environments(&ask, world);
     let plan = match propose(world, &ask, now) {
-        // Several wait and none is the lane's own: show the first, offer the others.
-        Err(Refusal::NoTarget(_)) if ask.environment.is_none() && environments.len() > 1 => {
-            ask.environment = environments.first().map(|(name, _)| name.clone());
+        // Here a person reads before they agree: show the likeliest, offer the others.
+        Err(Refusal::NeedsTarget { why, choices }) => {
+            let Some(likeliest) = choices.into_iter().next() else {
+                return Err(Refusal::NoTarget(why));
+            };
+            *named(&mut ask) = Some(likeliest);
             propose(world, &ask, now)?
         }
         other => other?,
@@ -159,6 +156,15 @@ fn first_plan(
         environments
     };
     Ok((plan, targets))
+}
+
+/// Where an ask names its target: what is answered or gone to.
+fn named(ask: &mut Ask) -> &mut Option<Clean> {
+    if matches!(ask.verb, Verb::Approve | Verb::Reject) {
+        &mut ask.environment
+    } else {
+        &mut ask.to
+    }
 }
 
 /// The waiting environments of the run an approval is about.

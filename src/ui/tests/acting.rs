@@ -6,7 +6,10 @@ use crate::{
     domain::action::{ActionKind, Order},
     engine::{clear::Refusal, plan::Plan},
     ui::{
-        fixture::{Cockpit, change_rollout, paused, replace, step_on, troubled_world, world},
+        fixture::{
+            Cockpit, change_rollout, change_rollout_in, paused, replace, step_on, troubled_world,
+            world,
+        },
         sheet::Asks,
         state::{Effect, Event, Overlay},
     },
@@ -56,6 +59,30 @@ fn roll_back_takes_two_keys_also_where_only_brakes_act() {
         kinds(sent(&effects).unwrap()),
         [ActionKind::Abort, ActionKind::Resume]
     );
+}
+
+#[test]
+fn a_way_back_that_nobody_is_known_to_have_been_on_is_read_before_it_is_agreed_to() {
+    let mut cockpit = Cockpit::new(world(), (120, 40)).at("search-embed", "prod-us");
+    // What users were on is not kept: another revision is live in its place.
+    change_rollout_in(&mut cockpit.world, "search-embed", "prod-us", |rollout| {
+        let live = &mut rollout.revisions[0];
+        (live.number, live.hash) = (20, "anew".into());
+        rollout.current_hash = Some("anew".into());
+        rollout.stable_hash = Some("anew".into());
+    });
+    cockpit.tell(Event::World);
+    assert!(sent(&cockpit.keys("R")).is_none());
+    let picture = cockpit.picture();
+    for said in [
+        "users were on 33 before",
+        "never seen at 100 %",
+        "other target",
+    ] {
+        assert!(picture.contains(said), "no `{said}` in\n{picture}");
+    }
+    let effects = letter(&mut cockpit);
+    assert_eq!(kinds(sent(&effects).unwrap())[0], ActionKind::Undo);
 }
 
 #[test]

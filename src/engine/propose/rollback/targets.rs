@@ -13,6 +13,7 @@ use crate::{
         correlate::release_of_revision,
         propose::{Scene, previous_alias},
         release::Release,
+        world::HeldFull,
     },
 };
 
@@ -26,12 +27,6 @@ pub(super) fn targets<'a>(
     back: Option<Back<'_>>,
 ) -> Vec<&'a Revision> {
     let under_way = !rollout.is_fully_promoted();
-    let held = scene
-        .world
-        .held_full
-        .get(&rollout.id)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
     let mut targets: Vec<&Revision> = rollout
         .revisions
         .iter()
@@ -43,11 +38,7 @@ pub(super) fn targets<'a>(
         })
         .collect();
     targets.sort_by_key(|revision| {
-        let last_full = held
-            .iter()
-            .filter(|full| full.hash == revision.hash)
-            .map(|full| full.until)
-            .max();
+        let last_full = last_full(scene, rollout, revision).map(|full| full.until);
         let first = match back {
             Some(back) => revision.hash == back.to.hash,
             None => under_way && revision.role == Role::Stable,
@@ -62,7 +53,49 @@ pub(super) fn targets<'a>(
     targets
 }
 
-/// The best target that users were not taken away from to get here.
+/// The stretches of 100 % that are remembered, oldest first.
+fn held<'a>(scene: &Scene<'a>, rollout: &Rollout) -> &'a [HeldFull] {
+    let held = scene.world.held_full.get(&rollout.id);
+    held.map(Vec::as_slice).unwrap_or_default()
+}
+
+/// When a revision was last seen at 100 %.
+fn last_full<'a>(
+    scene: &Scene<'a>,
+    rollout: &Rollout,
+    revision: &Revision,
+) -> Option<&'a HeldFull> {
+    let mut held = held(scene, rollout).iter().rev();
+    held.find(|full| full.hash == revision.hash)
+}
+
+/// What users were on before the present revision, where the cluster does not
+/// keep it any more: a controller keeps a number of old revisions, and canaries
+/// that were undone push out the one that was live.
+pub(super) fn gone<'a>(scene: &Scene<'a>, rollout: &Rollout) -> Option<&'a HeldFull> {
+    if !rollout.is_fully_promoted() {
+        return None;
+    }
+    let mut held = held(scene, rollout).iter().rev();
+    let before = held.find(|full| rollout.current_hash.as_ref() != Some(&full.hash))?;
+    rollout.revision(&before.hash).is_none().then_some(before)
+}
+
+/// What is gone, for the sheet.
+pub(super) fn gone_words(gone: &HeldFull) -> Clean {
+    Clean::from(format!(
+        "users were on {} before (seen at 100 % {}), and the cluster does not keep it any more",
+        gone.name,
+        instant(gone)
+    ))
+}
+
+fn instant(full: &HeldFull) -> impl std::fmt::Display {
+    full.until.format("%Y-%m-%d %H:%MZ")
+}
+
+/// The best target that users were not taken away from to get here. One that
+/// nobody is known to have been on stands in for nothing: it has to be named.
 pub(super) fn default_target<'a>(
     scene: &Scene<'_>,
     rollout: &Rollout,
@@ -73,7 +106,11 @@ pub(super) fn default_target<'a>(
         return began(scene, rollout, targets, back);
     }
     if let Some(best) = targets.iter().find(|one| !was_left(rollout, one)) {
-        return Ok(best);
+        let is_known = last_full(scene, rollout, best).is_some() || was_champion(scene, best);
+        return match gone(scene, rollout) {
+            Some(gone) if !is_known => Err(unnamed(scene, rollout, targets, best, gone)),
+            Some(_) | None => Ok(best),
+        };
     }
     let Some(left) = targets.first() else {
         return Err(Refusal::NothingToDo(
@@ -86,6 +123,29 @@ pub(super) fn default_target<'a>(
          there all the same (`rollback --to {name}`)",
         name_of_current(scene, rollout)
     ))))
+}
+
+/// That a person has to say where to, and where one can go.
+fn unnamed(
+    scene: &Scene<'_>,
+    rollout: &Rollout,
+    targets: &[&Revision],
+    next: &Revision,
+    gone: &HeldFull,
+) -> Refusal {
+    let name = name_of(scene, next);
+    Refusal::NeedsTarget {
+        why: Clean::from(format!(
+            "{}; {name} is next by its number and was never seen at 100 % from here: name it to \
+             go there (`rollback --to {name}`)",
+            gone_words(gone)
+        )),
+        choices: targets
+            .iter()
+            .filter(|one| !was_left(rollout, one))
+            .map(|one| one.hash.clone())
+            .collect(),
+    }
 }
 
 /// Where a way back that was begun leads. One that was aborted is not begun
@@ -164,33 +224,10 @@ pub(super) fn proof(scene: &Scene<'_>, rollout: &Rollout, revision: &Revision) -
             revision.pods.available, revision.pods.desired
         ));
     }
-    let held = scene
-        .world
-        .held_full
-        .get(&rollout.id)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    held.iter()
-        .rev()
-        .find(|full| full.hash == revision.hash)
-        .map_or_else(
-            || {
-                if was_champion(scene, revision) {
-                    return Clean::from(format!(
-                        "revision {}, the champion before",
-                        revision.number
-                    ));
-                }
-                Clean::from(format!(
-                    "revision {}, never seen at 100 % from here",
-                    revision.number
-                ))
-            },
-            |full| {
-                Clean::from(format!(
-                    "seen at 100 % {}",
-                    full.until.format("%Y-%m-%d %H:%MZ")
-                ))
-            },
-        )
+    let number = revision.number;
+    Clean::from(match last_full(scene, rollout, revision) {
+        Some(full) => format!("seen at 100 % {}", instant(full)),
+        None if was_champion(scene, revision) => format!("revision {number}, the champion before"),
+        None => format!("revision {number}, never seen at 100 % from here"),
+    })
 }

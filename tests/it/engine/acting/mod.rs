@@ -3,6 +3,7 @@
 mod clear;
 mod plans;
 mod propose;
+mod pruned;
 mod verify;
 
 use gonogo::{
