@@ -47,61 +47,75 @@ fn needs(kind: TargetKind) -> &'static [Need] {
     }
 }
 
-/// Asks the server what we may do to one target.
-pub(super) async fn answers(link: &Connection, target: &TargetId) -> Result<Answers, BackendError> {
+/// Asks the server what we may do to every object of this target's kind in its
+/// namespace. Who may patch all of them may patch each (a review without a name,
+/// `ResourceAttributes.name` of `authorization.k8s.io/v1`).
+pub(super) async fn of_all(link: &Connection, like: &TargetId) -> Result<Answers, BackendError> {
+    ask(link, like, None, &Answers::new()).await
+}
+
+/// Asks the server what we may do to one target, leaving out what is allowed for
+/// all of its kind. What is not may still be allowed for this name.
+pub(super) async fn answers(
+    link: &Connection,
+    target: &TargetId,
+    of_all: &Answers,
+) -> Result<Answers, BackendError> {
+    ask(link, target, Some(&target.name), of_all).await
+}
+
+async fn ask(
+    link: &Connection,
+    target: &TargetId,
+    name: Option<&Clean>,
+    known: &Answers,
+) -> Result<Answers, BackendError> {
     let mut answers = Answers::new();
     for need in needs(target.kind) {
+        let settled = known
+            .get(need)
+            .filter(|(allowed, _)| *allowed || *need == Need::Sets);
+        if let Some(answer) = settled {
+            answers.insert(*need, answer.clone());
+            continue;
+        }
         let doing = format!("ask for permissions in `{}`", target.namespace);
         let answer = link
             .review(
                 "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-                &review(target, *need),
+                &review(target, name, *need),
                 &doing,
             )
             .await?;
-        let allowed = answer
-            .body
-            .pointer("/status/allowed")
-            .and_then(Value::as_bool);
-        let reason = answer
-            .body
-            .pointer("/status/reason")
-            .and_then(Value::as_str);
-        answers.insert(
-            *need,
-            (
-                allowed == Some(true),
-                Clean::line(reason.unwrap_or_default()),
-            ),
-        );
+        let status = |field| answer.body.pointer(field);
+        let allowed = status("/status/allowed").and_then(Value::as_bool);
+        let reason = status("/status/reason").and_then(Value::as_str);
+        let reason = Clean::line(reason.unwrap_or_default());
+        answers.insert(*need, (allowed == Some(true), reason));
     }
     Ok(answers)
 }
 
-/// The access review for one need.
-fn review(target: &TargetId, need: Need) -> Value {
-    let kind = Family::from(target.kind).primary();
+/// The access review for one need: of the object of this name, or of all.
+fn review(target: &TargetId, name: Option<&Clean>, need: Need) -> Value {
+    let kind = match need {
+        Need::Main | Need::Status => Family::from(target.kind).primary(),
+        Need::Sets => Kind::RolloutSets,
+    };
     let mut attributes = json!({
         "namespace": target.namespace.as_str(),
-        "verb": "patch",
+        "verb": if need == Need::Sets { "list" } else { "patch" },
         "group": kind.group(),
         "resource": kind.plural(),
-        "name": target.name.as_str(),
     });
-    match need {
-        Need::Main => {}
-        Need::Status => {
-            if let Some(attributes) = attributes.as_object_mut() {
-                attributes.insert("subresource".into(), "status".into());
-            }
-        }
-        Need::Sets => {
-            attributes = json!({
-                "namespace": target.namespace.as_str(),
-                "verb": "list",
-                "group": Kind::RolloutSets.group(),
-                "resource": Kind::RolloutSets.plural(),
-            });
+    let name = name.filter(|_| need != Need::Sets);
+    let more = [
+        ("name", name.map(Clean::as_str)),
+        ("subresource", (need == Need::Status).then_some("status")),
+    ];
+    if let Some(attributes) = attributes.as_object_mut() {
+        for (key, value) in more {
+            attributes.extend(value.map(|value| (key.to_owned(), value.into())));
         }
     }
     json!({
@@ -306,15 +320,32 @@ mod tests {
 
     #[test]
     fn reviews_name_verb_resource_part_and_object() {
+        let target = target(TargetKind::Rollout);
+        let asked = |name: Option<&Clean>, need| {
+            let review = review(&target, name, need);
+            assert_eq!(review["apiVersion"], "authorization.k8s.io/v1");
+            assert_eq!(review["kind"], "SelfSubjectAccessReview");
+            review["spec"]["resourceAttributes"].clone()
+        };
         assert_eq!(
-            review(&target(TargetKind::Rollout), Need::Status),
+            asked(Some(&target.name), Need::Status),
             json!({
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SelfSubjectAccessReview",
-                "spec": {"resourceAttributes": {
-                    "namespace": "recsys", "verb": "patch", "group": "argoproj.io",
-                    "resource": "rollouts", "name": "ranker", "subresource": "status",
-                }},
+                "namespace": "recsys", "verb": "patch", "group": "argoproj.io",
+                "resource": "rollouts", "name": "ranker", "subresource": "status",
+            })
+        );
+        assert_eq!(
+            asked(None, Need::Main),
+            json!({
+                "namespace": "recsys", "verb": "patch", "group": "argoproj.io",
+                "resource": "rollouts",
+            })
+        );
+        assert_eq!(
+            asked(Some(&target.name), Need::Sets),
+            json!({
+                "namespace": "recsys", "verb": "list", "group": "apps",
+                "resource": "replicasets",
             })
         );
     }

@@ -1,8 +1,9 @@
 //! What we may do, who we are, and what the server says about itself.
 //!
-//! Permissions are asked by access review, one per target, verb and part of the
-//! object, and told as facts with an end: soon for what people look at, later
-//! for the rest, at once after the server refused a change.
+//! Permissions are asked by access review, once for all objects of a kind in a
+//! namespace and by name where that is refused, and told as facts with an end:
+//! soon for what people look at, later for the rest, at once after the server
+//! refused a change.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +23,7 @@ use crate::{
     backend::{
         BackendError, ErrorKind, Focus, Outlet, Stream,
         kubernetes::{
-            access,
+            access::{self, Answers},
             client::{Answer, Connection},
         },
     },
@@ -74,9 +75,30 @@ impl Standing {
 
     /// Asks for these targets' permissions; each answer counts for `valid`.
     async fn permits(&self, targets: Vec<(TargetId, Duration)>) -> Result<Vec<Fact>, BackendError> {
+        let mut alike: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for due in targets {
+            let kind = (due.0.namespace.clone(), due.0.kind);
+            alike.entry(kind).or_default().push(due);
+        }
+        let mut all = Vec::new();
+        for due in alike.into_values() {
+            all.extend(self.permits_alike(due).await?);
+        }
+        Ok(all)
+    }
+
+    /// The same for targets of one kind in one namespace.
+    async fn permits_alike(
+        &self,
+        targets: Vec<(TargetId, Duration)>,
+    ) -> Result<Vec<Fact>, BackendError> {
+        let of_all = match targets.as_slice() {
+            [(first, _), _, ..] => access::of_all(&self.link, first).await?,
+            _ => Answers::new(),
+        };
+        let (of_all, seen_at) = (&of_all, (self.link.now)());
         let reviews = stream::iter(targets).map(|(target, valid)| async move {
-            let answers = access::answers(&self.link, &target).await?;
-            let seen_at = (self.link.now)();
+            let answers = access::answers(&self.link, &target, of_all).await?;
             let until = chrono::TimeDelta::from_std(valid)
                 .ok()
                 .and_then(|valid| seen_at.checked_add_signed(valid))

@@ -8,7 +8,12 @@ use serde_json::Value;
 use crate::{
     backend::{
         BackendError, Check, CheckResult, ErrorKind, Probe,
-        kubernetes::{access, client::Connection, kind::Kind, permits},
+        kubernetes::{
+            access::{self, Answers},
+            client::Connection,
+            kind::Kind,
+            permits,
+        },
     },
     domain::{id::TargetId, text::Clean},
 };
@@ -159,7 +164,7 @@ impl Doctor {
     }
 
     async fn permissions(&self, target: &TargetId) -> Vec<Check> {
-        let answers = match access::answers(&self.link, target).await {
+        let answers = match access::answers(&self.link, target, &Answers::new()).await {
             Ok(answers) => answers,
             Err(error) => return vec![failed(&format!("permissions on {target}"), &error)],
         };

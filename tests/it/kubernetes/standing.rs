@@ -4,12 +4,12 @@ use gonogo::{
     backend::{CheckResult, ErrorKind},
     domain::{
         action::{ActionKind, RolloutAction, RolloutSeen, Subject},
-        id::TargetKind,
+        id::{TargetId, TargetKind},
         observation::{Batch, Fact},
         permit::Permit,
     },
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Plane, TOKEN, build, factory, order, target};
 use crate::support::{
@@ -157,6 +157,60 @@ async fn a_server_that_does_not_tell_who_we_are_leaves_it_unknown() {
         allowed(&told, ActionKind::Abort),
         (false, "a Deployment has no canary".to_owned())
     );
+}
+
+/// A server where `may` decides by the resource, part of it and name asked for.
+async fn reviewer(may: fn(&str, Option<&str>) -> bool) -> Script {
+    Script::start(move |seen| {
+        let asked: Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+        let attributes = &asked["spec"]["resourceAttributes"];
+        let text = |key: &str| attributes[key].as_str();
+        let part = text("subresource").or(text("resource")).unwrap_or_default();
+        let status = json!({"allowed": may(part, text("name"))});
+        Reply::json(200, &json!({"gitVersion": "v1.34.0", "status": status}))
+    })
+    .await
+}
+
+async fn permits_of(server: &Script, names: &[&str]) -> (Vec<Permit>, usize) {
+    let targets: Vec<TargetId> = names
+        .iter()
+        .map(|name| target(TargetKind::Rollout, name))
+        .collect();
+    let mut running = super::bench(&server.url(), TOKEN, &targets).run("permits");
+    running.next_batch().await;
+    let told = permits(&running.next_batch().await);
+    let seen = server.seen();
+    let reviews = seen
+        .iter()
+        .filter(|seen| seen.path().contains("selfsubjectaccessreviews"));
+    (told, reviews.count())
+}
+
+#[tokio::test]
+async fn what_is_allowed_for_all_is_asked_once_for_all() {
+    let server = reviewer(|_, name| name.is_none()).await;
+    let names: Vec<String> = (0..100).map(|index| format!("ranker-{index}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (told, reviews) = permits_of(&server, &names).await;
+    assert_eq!(told.len(), 1100);
+    assert!(told.iter().all(|permit| permit.allowed));
+    // Patch, patch the status, list the ReplicaSets.
+    assert_eq!(reviews, 3);
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_for_all_may_be_for_one() {
+    let server = reviewer(|part, name| part == "replicasets" || name == Some("ranker")).await;
+    let (told, reviews) = permits_of(&server, &["ranker", "ranker-2"]).await;
+    for permit in &told {
+        let Subject::Rollout(id) = &permit.subject else {
+            panic!("{permit:?}");
+        };
+        assert_eq!(permit.allowed, id.name == "ranker", "{permit:?}");
+    }
+    // Three for all, and two for each name: whose ReplicaSets they are is no matter.
+    assert_eq!((told.len(), reviews), (22, 7));
 }
 
 #[tokio::test]
