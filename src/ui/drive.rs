@@ -2,8 +2,9 @@
 //!
 //! Input comes first, then signals, then the world: a flood of updates never
 //! delays a key. The first change after quiet is drawn at once, a burst at most
-//! thirty times a second. Once a second there is a frame for the clock; it is
-//! also how a terminal that has gone is noticed, since nothing else tells.
+//! thirty times a second, and ten times where it goes on. Once a second there is
+//! a frame for the clock; it is also how a terminal that has gone is noticed,
+//! since nothing else tells.
 
 use std::{ffi::OsString, future, io, sync::Arc, time::Duration};
 

@@ -1,9 +1,9 @@
 //! How often frames are drawn.
 //!
 //! The first change after quiet is drawn at once, a burst at most thirty times
-//! a second, and what a key does is not made to wait for either. A frame that
-//! only moves the clock on holds back nothing. Whether there is anything to draw
-//! is not known here.
+//! a second, one that goes on ten times a second, which still looks immediate.
+//! What a key does is not made to wait for any of it. A frame that only moves the
+//! clock on holds back nothing. Whether there is anything to draw is not known here.
 
 use std::time::Duration;
 
@@ -11,11 +11,20 @@ use tokio::time::Instant;
 
 /// Frames of a burst are this far apart.
 const FRAME: Duration = Duration::from_millis(33);
+/// Frames of a burst that goes on are.
+const CALM: Duration = Duration::from_millis(100);
+/// After this many frames, each as soon as it might be, a burst goes on: half a
+/// second.
+const GOES_ON: u32 = 15;
+/// A frame this much later than it might have been drawn was not waited for.
+const SLACK: Duration = Duration::from_millis(5);
 
 /// When the last frame that showed a change was drawn.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
     drawn_at: Option<Instant>,
+    /// How many frames in a row were drawn as soon as they might be.
+    in_a_row: u32,
 }
 
 impl Pace {
@@ -26,14 +35,23 @@ impl Pace {
 
     /// When the next frame may be drawn, from `now` on.
     pub fn next(self, now: Instant) -> Instant {
-        self.drawn_at.map_or(now, |at| (at + FRAME).max(now))
+        self.drawn_at.map_or(now, |at| (at + self.gap()).max(now))
+    }
+
+    fn gap(self) -> Duration {
+        if self.in_a_row < GOES_ON { FRAME } else { CALM }
     }
 
     /// A frame has been drawn; `for_clock` when nothing but time had passed.
     pub fn drawn(&mut self, now: Instant, for_clock: bool) {
-        if !for_clock {
-            self.drawn_at = Some(now);
+        if for_clock {
+            return;
         }
+        if let Some(at) = self.drawn_at {
+            let waited = now < at + self.gap() + SLACK;
+            self.in_a_row = if waited { self.in_a_row + 1 } else { 0 };
+        }
+        self.drawn_at = Some(now);
     }
 
     /// The next frame is wanted at once.
@@ -83,14 +101,28 @@ mod tests {
 
     #[test]
     fn a_burst_is_drawn_thirty_times_a_second_and_its_end_is_not_lost() {
-        let burst: Vec<u64> = (0..1_000).step_by(5).collect();
+        let burst: Vec<u64> = (0..450).step_by(5).collect();
         let drawn = frames(&burst);
-        // 1000 ms / 33 ms = 30 frames after the first one.
-        assert_eq!(drawn.len(), 32, "{drawn:?}");
+        // 450 ms / 33 ms = 13 frames after the first one.
+        assert_eq!(drawn.len(), 15, "{drawn:?}");
         assert_eq!(drawn[0], 0);
         assert!(drawn.windows(2).all(|pair| 33 <= pair[1] - pair[0]));
-        // The last change is at 995 ms; the frame after it shows it.
-        assert!(995 <= drawn[31], "{drawn:?}");
+        // The last change is at 445 ms; the frame after it shows it.
+        assert!(445 <= drawn[14], "{drawn:?}");
+    }
+
+    #[test]
+    fn a_burst_that_goes_on_is_drawn_ten_times_a_second_until_it_is_over() {
+        let mut changes: Vec<u64> = (0..5_000).step_by(16).collect();
+        changes.extend([5_500, 5_540]);
+        let drawn = frames(&changes);
+        let of_second = |second: u64| drawn.iter().filter(|at| **at / 1_000 == second).count();
+        assert_eq!(of_second(2), 10, "{drawn:?}");
+        assert_eq!(of_second(4), 10, "{drawn:?}");
+        // Its last change was at 4992 ms, and after the quiet it is as before.
+        let end: Vec<u64> = drawn.iter().copied().filter(|at| 4_992 <= *at).collect();
+        assert!(end[0] <= 5_092, "{drawn:?}");
+        assert_eq!(end[1..], [5_500, 5_540], "{drawn:?}");
     }
 
     #[test]
