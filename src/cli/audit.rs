@@ -284,6 +284,10 @@ fn word(seal: Seal) -> &'static str {
     }
 }
 
+fn texts(texts: &[Clean]) -> Vec<&str> {
+    texts.iter().map(Clean::as_str).collect()
+}
+
 fn verdict(report: &Report, ledger: &Path, as_json: bool, out: &mut Out) -> Exit {
     let exit = match report.seal() {
         Seal::Intact => Exit::Ok,
@@ -291,10 +295,9 @@ fn verdict(report: &Report, ledger: &Path, as_json: bool, out: &mut Out) -> Exit
         Seal::CannotTell => Exit::NotProven,
     };
     let word = word(report.seal());
-    let last = report
-        .last
-        .as_ref()
-        .map(|last| format!("{}:{}", last.seq, last.hash));
+    // What is broken is nothing to compare with later.
+    let kept = report.last.as_ref().filter(|_| exit != Exit::NoGo);
+    let last = kept.map(|last| format!("{}:{}", last.seq, last.hash));
     if as_json {
         out.json(&json!({
             "schema": SCHEMA,
@@ -304,9 +307,9 @@ fn verdict(report: &Report, ledger: &Path, as_json: bool, out: &mut Out) -> Exit
             "ledger": ledger.to_string_lossy(),
             "lines": report.lines,
             "checkpoint": last,
-            "problems": report.problems.iter().map(super::super::domain::text::Clean::as_str).collect::<Vec<_>>(),
-            "doubts": report.doubts.iter().map(super::super::domain::text::Clean::as_str).collect::<Vec<_>>(),
-            "remarks": report.remarks.iter().map(super::super::domain::text::Clean::as_str).collect::<Vec<_>>(),
+            "problems": texts(&report.problems),
+            "doubts": texts(&report.doubts),
+            "remarks": texts(&report.remarks),
         }));
         return exit;
     }

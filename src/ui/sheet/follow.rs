@@ -20,6 +20,9 @@ use crate::{
     },
 };
 
+/// As many moves are shown; older ones are forgotten.
+const MOVES: usize = 3;
+
 impl Sheet {
     /// A sheet for `ask`, made from the world as it is.
     ///
@@ -85,7 +88,7 @@ impl Sheet {
         let (asks, agreed) = (Asks::of(&plan, world), agreed(&plan, world));
         let same = asks == self.asks && agreed == self.agreed && same_target(&self.plan, &plan);
         if !same {
-            self.moved = moves(&self.plan, &plan, world);
+            self.has_moved(moves(&self.plan, &plan, world));
         }
         let differs = plan.steps != self.plan.steps;
         let off = objection(world, &plan, mode, now);
@@ -97,6 +100,17 @@ impl Sheet {
         }
         self.switch_off(off.as_ref(), letters);
         differs
+    }
+
+    /// Takes note of what moved. What moved before is still worth saying: it may
+    /// not have been read yet.
+    fn has_moved(&mut self, moves: Vec<Clean>) {
+        let before = std::mem::replace(&mut self.moved, moves);
+        for earlier in before {
+            if self.moved.len() < MOVES && !self.moved.contains(&earlier) {
+                self.moved.push(earlier);
+            }
+        }
     }
 
     /// Switches the letter off or, when the reason has gone, on again: with

@@ -195,6 +195,17 @@ fn an_object_made_anew_disturbs_a_brake_too() {
         "{}",
         cockpit.picture()
     );
+    // It is worth saying also when the new one has moved on meanwhile.
+    change_rollout(&mut cockpit.world, "recsys-ranker", |rollout| {
+        rollout.revisions[0].hash = "another".into();
+        rollout.current_hash = Some("another".into());
+    });
+    cockpit.tell(Event::World);
+    assert!(
+        cockpit.picture().contains("deleted and made anew"),
+        "{}",
+        cockpit.picture()
+    );
 }
 
 #[test]

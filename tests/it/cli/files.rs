@@ -182,6 +182,7 @@ fn verify_says_0_intact_1_broken_3_cannot_tell() {
         (&"broken".into(), &"no-go".into())
     );
     assert_eq!(broken["problems"].as_array().unwrap().len(), 2);
+    assert!(broken["checkpoint"].is_null(), "{broken:#}");
 
     fs::write(&path, text.lines().next().unwrap().to_owned() + "\n").unwrap();
     run(home.path(), &[WITH[0], WITH[1], "audit", "verify"])
