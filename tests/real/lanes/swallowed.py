@@ -6,6 +6,10 @@ stays unseen until anything else happens. First that is shown with bare
 requests; then gonogo is driven into the same moment, with throttles and with
 brakes. What took how long is reported; only a generous bound is asserted.
 
+Controllers from argo-rollouts 1.10 on have mended it; with `ROLLOUTS_CONTROLLER`
+that none was lost is told and is no failure. `SWALLOWED_ABREAST=1` drives one
+Rollout at a time, so that what is timed is not waiting for a processor.
+
 `SWALLOWED=100` sends a hundred of gonogo's actions of each kind, and
 `SWALLOWED_PLUGIN=36` as many of each of the Argo plugin's at the same moment.
 """
@@ -26,11 +30,13 @@ from support.say import Failed
 NAMESPACE = "swallowed"
 PATH = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/rollouts"
 # As many Rollouts as are driven at the same time.
-SIDE_BY_SIDE = 6
+SIDE_BY_SIDE = int(os.environ.get("SWALLOWED_ABREAST", "6"))
 RAW = 36
 COUNT = int(os.environ.get("SWALLOWED", "30"))
 # For the table of the report; what the plugin loses is no fault of gonogo, so the ordinary run leaves it out.
 PLUGIN = int(os.environ.get("SWALLOWED_PLUGIN", "0"))
+# Newer controllers keep no copy of what they wrote (argo-rollouts 1.10): then nothing is lost, and that is told.
+OTHER = "ROLLOUTS_CONTROLLER" in os.environ
 # Nothing having happened for so long, a change was overlooked: the controller answers within a fifth of a second.
 LOST = 2.5
 # A brake that takes longer than this on median is no brake; on a calm machine it takes less than a second.
@@ -49,8 +55,9 @@ def lane(bench):
     with bench.check("bare requests right after the controller's write are lost, and a nudge brings each back"):
         ran = flat(each(drivers, lambda driver: [driver.bare() for _ in range(RAW // SIDE_BY_SIDE)]))
         healed = [took for took in ran if took is not None]
-        expect(healed, f"none of {len(ran)} was lost: this controller has no need of nudges")
-        bench.say(f"       {len(healed)} of {len(ran)} lost; nudged, they were seen after {spread(healed)} s")
+        expect(healed or OTHER, f"none of {len(ran)} was lost: this controller has no need of nudges")
+        seen = f"nudged, they were seen after {spread(healed)} s" if healed else "this controller has no need of nudges"
+        bench.say(f"       {len(healed)} of {len(ran)} lost; {seen}")
     with bench.check(f"{COUNT} continues of gonogo at that moment: each ends its pause, and one only"):
         before = len(nudges(plane))
         took = flat(each(drivers, lambda driver: [driver.by_gonogo() for _ in range(share(COUNT))]))
@@ -60,7 +67,8 @@ def lane(bench):
         took = flat(each(drivers, lambda driver: [driver.brake(number) for number in range(share(COUNT))]))
         median = statistics.median(took)
         expect(median < SLOWEST, f"median {median:.1f} s")
-        bench.say(f"       {len(took)} of {len(took)} obeyed, {len(nudges(plane)) - before} nudged; intent to effect {spread(took)} s")
+        soon = sum(one <= 2 for one in took)
+        bench.say(f"       {len(took)} of {len(took)} obeyed, {len(nudges(plane)) - before} nudged; intent to effect {spread(took)} s, {soon} within 2 s")
     for verb in ("promote", "pause", "abort") if PLUGIN else ():
         with bench.check(f"{PLUGIN} of the plugin's `{verb}` at that moment: how many are lost"):
             took = flat(each(drivers, lambda driver: [driver.by_plugin(verb) for _ in range(share(PLUGIN))]))
