@@ -129,7 +129,16 @@ pub fn clear(
     permitted(world, plan, now)?;
     unmoved(world, plan)?;
     if plan.class == Class::Brake {
-        return Ok(Cleared::plain(world, plan));
+        let plain = Cleared::plain(world, plan);
+        let Some(rule) = &plan.bends else {
+            return Ok(plain);
+        };
+        bent(plan, consent, rule)?;
+        return Ok(Cleared {
+            overridden: Some(rule.clone()),
+            reason: consent.bend.as_ref().map(|(_, reason)| reason.clone()),
+            ..plain
+        });
     }
     if let Some(other) = world.running_plan(&plan.subject) {
         return Err(Refusal::Busy(Clean::from(format!(

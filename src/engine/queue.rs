@@ -284,7 +284,7 @@ fn half_done(world: &World, lane: &Lane) -> Option<(Clean, Vec<Verb>)> {
     let before = aliases.get(&previous_alias(name)).copied();
     if version(lane.rolled_back.as_ref()) == Some(champion) {
         let said = format!("half rolled back: {name} still {champion}");
-        Some((said.into(), vec![Verb::Promote]))
+        Some((said.into(), vec![Verb::RollBack, Verb::Promote]))
     } else if before == Some(live) {
         // Taken back for all, as after a roll back in another environment.
         let said = format!("{name} went back to {champion}, users here are on {live}");

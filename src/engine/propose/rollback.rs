@@ -26,7 +26,8 @@ use crate::{
 };
 
 use targets::{
-    default_target, gone, gone_words, name_of_current, proof, release_of, targets, was_left,
+    against, default_target, gone, gone_words, name_of_current, passed_over, proof, release_of,
+    targets, was_left,
 };
 
 pub(super) use targets::name_of;
@@ -43,6 +44,17 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         // It is about what users are to get off.
         plan.release = Some(left.id.clone());
         plan.release_label = left.label.clone();
+    }
+    if let Some(rest) = alias_left_behind(scene, rollout, back) {
+        plan.facts.push(fact(
+            "to",
+            format!(
+                "{}  users are on it, the alias is not",
+                name_of_current(scene, rollout)
+            ),
+        ));
+        plan.steps = rest;
+        return Ok(plan);
     }
     let targets = targets(scene, rollout, back);
     // An abort left users on this one.
@@ -75,6 +87,14 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     };
     let gone = gone(scene, rollout).filter(|_| back.is_none());
     plan.warnings.extend(gone.map(gone_words));
+    if back.is_none()
+        && let Some(rule) = against(scene, rollout, chosen)
+    {
+        // What is to be typed is the name of what users are brought back to.
+        plan.release = release_of(scene, chosen).map(|release| release.id.clone());
+        plan.release_label = name_of(scene, chosen);
+        plan.bends = Some(rule);
+    }
     let left = if was_left(rollout, chosen) {
         format!("; left for {} before", name_of_current(scene, rollout))
     } else {
@@ -93,6 +113,8 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
             proof(scene, rollout, chosen)
         )),
     ));
+    let over = passed_over(scene, rollout, &targets, chosen).filter(|_| back.is_none());
+    plan.facts.extend(over.map(|names| fact("past", names)));
     // Pods that load the alias when they start must find the earlier one there.
     // An abort brings users to pods that run.
     let starts_pods = !traffic.first().is_some_and(is_abort);
@@ -116,6 +138,25 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         ))));
     }
     Ok(plan)
+}
+
+/// What is left of a roll back that moved users and not the champion alias: it
+/// names what users were taken from. Where somebody else is on that, it may name
+/// it for them.
+fn alias_left_behind(
+    scene: &Scene<'_>,
+    rollout: &Rollout,
+    back: Option<Back<'_>>,
+) -> Option<Vec<PlanStep>> {
+    if scene.ask.to.is_some() || back.is_some() || !rollout.is_fully_promoted() {
+        return None;
+    }
+    let version = |revision| release_of(scene, revision)?.version.value().copied();
+    let (left, now) = (version(rollout.left()?)?, version(rollout.current()?)?);
+    let spec = scene.service.model.as_ref()?;
+    let behind = scene.champion()? == left && left != now;
+    let for_others = !scene.stranded(spec, left, now).is_empty();
+    (behind && !for_others).then(|| scene.alias_steps(now))
 }
 
 /// The steps that end a way back which was begun: what is wanted is so already,

@@ -50,8 +50,15 @@ pub(super) fn take_rollout(world: &mut World, batch: &Batch, rollout: &Rollout) 
     let tables = (&mut world.rollouts, &mut world.told);
     let changed = tell(tables, &rollout.id, &key, rollout, answer);
     touch(world, changed, concerns.target(&rollout.id));
-    if let (true, Some(hash)) = (rollout.is_fully_promoted(), &rollout.current_hash) {
-        remember_full(world, rollout, hash, last_at);
+    match (&rollout.current_hash, &rollout.stable_hash) {
+        (Some(hash), _) if rollout.is_fully_promoted() => {
+            remember_full(world, rollout, hash, last_at);
+        }
+        // What a canary is tried against held everything before it.
+        (_, Some(stable)) if rollout.has_canary() && rollout.revision(stable).is_some() => {
+            remember_stable(world, rollout, stable, last_at);
+        }
+        _ => {}
     }
     key
 }
@@ -98,6 +105,17 @@ fn named_again(world: &mut World, id: &TargetId, at: Timestamp) {
             ..known.clone()
         };
         world.rollouts.insert(id.clone(), known);
+    }
+}
+
+/// Remembers what the controller calls stable, where it was not seen to hold all
+/// traffic: it did until the update began, and that is nearer to a good way back
+/// than any number.
+fn remember_stable(world: &mut World, rollout: &Rollout, stable: &Clean, at: Timestamp) {
+    let known = world.held_full.get(&rollout.id);
+    let last = known.and_then(|held| held.last());
+    if last.is_none_or(|last| last.hash != *stable) {
+        remember_full(world, rollout, stable, at);
     }
 }
 

@@ -41,7 +41,7 @@ impl Asks {
 /// The rule a plan goes past, if it goes past one.
 fn bend_rule(plan: &Plan, world: &World) -> Option<Clean> {
     if !needs_decision(plan) {
-        return None;
+        return plan.bends.clone();
     }
     let refused = || {
         let decision = decision(plan, world)?;

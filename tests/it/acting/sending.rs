@@ -127,6 +127,12 @@ async fn a_promotion_that_stops_half_way_is_partial_and_the_next_does_the_rest()
         ]
     );
     *scene.outside.frozen.lock().unwrap() = false;
+    // What is live now is measured as such first.
+    let judged = |world: &Arc<World>| {
+        let mut words = world.decisions.values().map(|decision| decision.word);
+        words.all(|word| word == gonogo::domain::verdict::Word::Go)
+    };
+    scene.handle.worlds().wait_for(judged).await.unwrap();
     assert_eq!(
         scene.outcome(Verb::Promote).await.0,
         ActionOutcome::Confirmed

@@ -5,7 +5,7 @@ use crate::{
         id::Version,
         rollout::{Revision, Role, Rollout},
         text::Clean,
-        verdict::Word,
+        verdict::{Decision, Word},
     },
     engine::{
         back::{Back, decision_of},
@@ -19,8 +19,8 @@ use crate::{
 
 /// Revisions one can go back to, the best first: the one that a way back leads
 /// to; while an update is under way the stable one; else the one that last held
-/// all traffic, as far as it was seen; else the champion before this one; else
-/// by number. The present one never, unless users are not on it yet.
+/// all traffic, as far as it was seen; else the champion, where that is another;
+/// else the champion before this one; else by number. The present one never, unless users are not on it yet.
 pub(super) fn targets<'a>(
     scene: &Scene<'_>,
     rollout: &'a Rollout,
@@ -46,6 +46,7 @@ pub(super) fn targets<'a>(
         (
             std::cmp::Reverse(first),
             std::cmp::Reverse(last_full),
+            std::cmp::Reverse(is_champion(scene, revision)),
             std::cmp::Reverse(was_champion(scene, revision)),
             std::cmp::Reverse(revision.number),
         )
@@ -95,7 +96,7 @@ fn instant(full: &HeldFull) -> impl std::fmt::Display {
 }
 
 /// The best target that users were not taken away from to get here. One that
-/// nobody is known to have been on stands in for nothing: it has to be named.
+/// nobody is known to have been on stands in for none that is: it has to be named.
 pub(super) fn default_target<'a>(
     scene: &Scene<'_>,
     rollout: &Rollout,
@@ -105,24 +106,51 @@ pub(super) fn default_target<'a>(
     if let Some(back) = back {
         return began(scene, rollout, targets, back);
     }
-    if let Some(best) = targets.iter().find(|one| !was_left(rollout, one)) {
-        let is_known = last_full(scene, rollout, best).is_some() || was_champion(scene, best);
-        return match gone(scene, rollout) {
-            Some(gone) if !is_known => Err(unnamed(scene, rollout, targets, best, gone)),
-            Some(_) | None => Ok(best),
-        };
-    }
-    let Some(left) = targets.first() else {
-        return Err(Refusal::NothingToDo(
+    let best = targets.iter().find(|one| !was_left(rollout, one)).copied();
+    match (best, targets.first()) {
+        (Some(best), _) if is_known(scene, rollout, best) || !remembers(scene, rollout) => Ok(best),
+        (Some(best), _) => Err(unnamed(scene, rollout, targets, best)),
+        // What was left was no good, and what it was left for is measured to be worse.
+        (None, Some(left)) if is_refuted(scene, rollout) => Ok(left),
+        (None, Some(left)) => Err(only_left(scene, rollout, targets, left)),
+        (None, None) => Err(Refusal::NothingToDo(
             "no earlier revision is left to go back to".into(),
-        ));
-    };
-    let name = name_of(scene, left);
-    Err(Refusal::NothingToDo(Clean::from(format!(
-        "users were taken from {name} back to {}, and nothing earlier is left: name it to go \
-         there all the same (`rollback --to {name}`)",
-        name_of_current(scene, rollout)
-    ))))
+        )),
+    }
+}
+
+/// Whether anything but the present revision is remembered.
+fn remembers(scene: &Scene<'_>, rollout: &Rollout) -> bool {
+    let held = held(scene, rollout).iter();
+    held.map(|full| Some(&full.hash))
+        .any(|hash| hash != rollout.current_hash.as_ref())
+}
+
+/// Whether users are known to have been on a revision.
+fn is_known(scene: &Scene<'_>, rollout: &Rollout, revision: &Revision) -> bool {
+    last_full(scene, rollout, revision).is_some()
+        || is_champion(scene, revision)
+        || was_champion(scene, revision)
+}
+
+/// Whether what users are on is measured to be bad.
+fn is_refuted(scene: &Scene<'_>, rollout: &Rollout) -> bool {
+    let current = rollout.current();
+    let decision = current
+        .and_then(|current| decision_of(scene.world, scene.service, scene.place, rollout, current));
+    decision.is_some_and(Decision::refutes)
+}
+
+/// That users were taken from a revision to the present one, which nothing says
+/// is worse: whoever goes there all the same says so by its name.
+pub(super) fn against(scene: &Scene<'_>, rollout: &Rollout, chosen: &Revision) -> Option<Clean> {
+    (was_left(rollout, chosen) && !is_refuted(scene, rollout)).then(|| {
+        Clean::from(format!(
+            "users were taken from {} back to {}",
+            name_of(scene, chosen),
+            name_of_current(scene, rollout)
+        ))
+    })
 }
 
 /// That a person has to say where to, and where one can go.
@@ -131,14 +159,16 @@ fn unnamed(
     rollout: &Rollout,
     targets: &[&Revision],
     next: &Revision,
-    gone: &HeldFull,
 ) -> Refusal {
     let name = name_of(scene, next);
+    let why = gone(scene, rollout).map_or_else(
+        || "no other revision is known to have been live".into(),
+        gone_words,
+    );
     Refusal::NeedsTarget {
         why: Clean::from(format!(
-            "{}; {name} is next by its number and was never seen at 100 % from here: name it to \
-             go there (`rollback --to {name}`)",
-            gone_words(gone)
+            "{why}; {name} is next by its number and was never seen at 100 % from here: name it \
+             to go there (`rollback --to {name}`)"
         )),
         choices: targets
             .iter()
@@ -146,6 +176,44 @@ fn unnamed(
             .map(|one| one.hash.clone())
             .collect(),
     }
+}
+
+/// The same where users were taken from all there is.
+fn only_left(
+    scene: &Scene<'_>,
+    rollout: &Rollout,
+    targets: &[&Revision],
+    left: &Revision,
+) -> Refusal {
+    let name = name_of(scene, left);
+    Refusal::NeedsTarget {
+        why: Clean::from(format!(
+            "users were taken from {name} back to {}, and nothing else is left: name it to go \
+             there all the same (`rollback --to {name}`)",
+            name_of_current(scene, rollout)
+        )),
+        choices: targets.iter().map(|one| one.hash.clone()).collect(),
+    }
+}
+
+/// Revisions made after the chosen one that nobody is known to have been on: a
+/// canary that was undone, or an update nobody here has seen.
+pub(super) fn passed_over(
+    scene: &Scene<'_>,
+    rollout: &Rollout,
+    targets: &[&Revision],
+    chosen: &Revision,
+) -> Option<Clean> {
+    if !rollout.is_fully_promoted() {
+        return None;
+    }
+    let names: Vec<String> = targets
+        .iter()
+        .filter(|one| chosen.number < one.number && !is_known(scene, rollout, one))
+        .map(|one| name_of(scene, one).to_string())
+        .collect();
+    let all = names.join(", ");
+    (!names.is_empty()).then(|| Clean::from(format!("{all}: never seen at 100 % from here")))
 }
 
 /// Where a way back that was begun leads. One that was aborted is not begun
@@ -201,11 +269,19 @@ pub(super) fn release_of<'a>(scene: &Scene<'a>, revision: &Revision) -> Option<&
     release_of_revision(scene.world, scene.service, rollout, &revision.hash).map(AsRef::as_ref)
 }
 
+/// Whether the champion alias points to a revision's model.
+fn is_champion(scene: &Scene<'_>, revision: &Revision) -> bool {
+    is_version(scene, revision, scene.champion())
+}
+
 /// Whether the alias that remembers points to a revision's model.
 fn was_champion(scene: &Scene<'_>, revision: &Revision) -> bool {
-    let remembered = remembered(scene);
-    let version = release_of(scene, revision).and_then(|release| release.version.value().copied());
-    remembered.is_some() && remembered == version
+    is_version(scene, revision, remembered(scene))
+}
+
+fn is_version(scene: &Scene<'_>, revision: &Revision, version: Option<Version>) -> bool {
+    let own = release_of(scene, revision).and_then(|release| release.version.value().copied());
+    version.is_some() && version == own
 }
 
 /// The version the bookkeeping alias remembers.
@@ -227,6 +303,7 @@ pub(super) fn proof(scene: &Scene<'_>, rollout: &Rollout, revision: &Revision) -
     let number = revision.number;
     Clean::from(match last_full(scene, rollout, revision) {
         Some(full) => format!("seen at 100 % {}", instant(full)),
+        None if is_champion(scene, revision) => format!("revision {number}, the champion"),
         None if was_champion(scene, revision) => format!("revision {number}, the champion before"),
         None => format!("revision {number}, never seen at 100 % from here"),
     })
