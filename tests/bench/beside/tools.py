@@ -143,24 +143,21 @@ class Plugin(Tool):
 
 
 class K9s(Tool):
-    """k9s on its view of Rollouts or of pods, as it is without a configuration."""
+    """k9s on its view of pods, as it is without a configuration; of this server's Rollouts it says `command not found`."""
 
     agent = "k9s"
+    what = "pods"
+    persona = VIEWERS["pods"]
+    live = r"1/1 .*Running"
 
-    def __init__(self, program, folder, what):
-        super().__init__(f"k9s {what}", folder)
+    def __init__(self, program, folder):
+        super().__init__("k9s pods", folder)
         self.program = program
-        self.what = what
-        self.persona = VIEWERS[what]
-        self.live = r"1/1 .*Running" if what == "pods" else rf"{NAME} .*\d"
 
     def command(self, kubeconfig, namespace, count):
-        env = private(self.folder / f"home-k9s-{self.what}")
-        words = [self.program, "--kubeconfig", kubeconfig, "-n", namespace, "-c", self.what, "--readonly", "--logoless", "--crumbsless"]
+        env = private(self.folder / "home-k9s")
+        words = [self.program, "--kubeconfig", kubeconfig, "-n", namespace, "-c", "pods", "--readonly", "--logoless", "--crumbsless"]
         return words, {**env, "COLORTERM": "truecolor"}
-
-    def event(self, number):
-        return rf"{NAME} .*\b{number}\b"
 
 
 def through(kubeconfig, wire, folder):
