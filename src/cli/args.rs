@@ -70,7 +70,7 @@ pub enum Command {
     Cancel(Act),
     /// Start a new run
     Dispatch(Dispatch),
-    /// Replace all pods of the present revision
+    /// Replace all pods
     Restart(Act),
     /// The log of a job of the release's run
     Logs(Logs),

@@ -202,7 +202,7 @@ pub enum RolloutAction {
         /// The hash to go back to.
         hash: Clean,
     },
-    /// Replace all pods of the present revision.
+    /// Replace all pods, a few at a time.
     Restart {
         /// The instant written into the spec; pods older than it are replaced.
         at: Timestamp,

@@ -149,7 +149,21 @@ pub struct Decision {
     pub findings: Vec<Finding>,
     /// SHA-256 over the canonical form of the findings: names this report.
     pub report_digest: Clean,
+    /// What was measured to be bad before, and cannot be measured any more: what
+    /// goes silent has not become good.
+    pub last_bad: Option<LastBad>,
     /// When it was judged.
+    pub at: Timestamp,
+}
+
+/// The last word of a gate that cannot be asked any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastBad {
+    /// Which gate.
+    pub gate: GateId,
+    /// What it found.
+    pub reason: Clean,
+    /// When that was judged last.
     pub at: Timestamp,
 }
 
@@ -169,6 +183,28 @@ impl Decision {
                 .findings
                 .iter()
                 .any(|finding| finding.required && finding.verdict == Verdict::Fail)
+    }
+
+    /// Whether it refutes, or did before nobody could tell any more.
+    pub fn hurts(&self) -> bool {
+        self.refutes() || self.last_bad.is_some()
+    }
+
+    /// What stands against it that was measured, now or last.
+    pub fn bad(&self) -> Option<LastBad> {
+        let failed = |finding: &&Finding| finding.required && finding.verdict == Verdict::Fail;
+        let worst = self.findings.iter().find(failed);
+        let worst = worst.filter(|_| self.word == Word::NoGo);
+        worst.map_or_else(
+            || self.last_bad.clone(),
+            |finding| {
+                Some(LastBad {
+                    gate: finding.gate.clone(),
+                    reason: finding.reason.clone(),
+                    at: self.at,
+                })
+            },
+        )
     }
 
     /// Counts of required findings with this verdict.

@@ -10,11 +10,12 @@ use crate::{
         catalog::{PlaceSpec, ServiceSpec},
         policy::Policy,
         text::Clean,
-        verdict::{Decision, Finding, Verdict, Word},
+        verdict::{Decision, Finding, LastBad, Verdict, Word},
     },
     engine::{
         gate,
         lane::{self, Lane},
+        release::Release,
         world::{DecisionId, World},
     },
 };
@@ -110,9 +111,27 @@ fn judge(
         policy_digest: policy.digest.clone(),
         word: roll_up(&findings),
         report_digest: digest(&findings),
+        last_bad: last_bad(world, release, place, &findings),
         findings,
         at: now,
     })
+}
+
+/// What the decision before this one, or an earlier one it remembers, found bad
+/// with a gate that cannot be asked now.
+fn last_bad(
+    world: &World,
+    release: &Release,
+    place: &PlaceSpec,
+    findings: &[Finding],
+) -> Option<LastBad> {
+    if roll_up(findings) == Word::NoGo {
+        return None;
+    }
+    let before = world.decision(&release.id, &place.environment)?.bad()?;
+    let now = findings.iter().find(|now| now.gate == before.gate)?;
+    let is_mute = matches!(now.verdict, Verdict::Error | Verdict::Stale);
+    is_mute.then_some(before)
 }
 
 /// The roll-up: the worst required verdict decides; an optional gate counts as

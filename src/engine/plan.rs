@@ -48,7 +48,7 @@ pub enum Verb {
     RerunAll,
     /// Stop the run.
     Cancel,
-    /// Replace all pods of the present revision.
+    /// Replace all pods, a few at a time.
     Restart,
     /// Start a new run.
     Dispatch,

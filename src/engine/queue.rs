@@ -13,7 +13,7 @@ use crate::{
     },
     engine::{
         hurting,
-        lane::{Lane, Place, WaitsFor},
+        lane::{Lane, Place, WaitsFor, beside},
         plan::Verb,
         propose::previous_alias,
         world::{LaneId, World},
@@ -115,16 +115,49 @@ pub fn refuted_by<'a>(world: &'a World, lane: &Lane) -> Option<&'a Finding> {
     (decision.word == Word::NoGo && worst.verdict == Verdict::Fail).then_some(worst)
 }
 
-/// What one row waits for, if a person is what it waits for.
+/// What one row waits for, if a person is what it waits for. What users are on
+/// is not forgotten because something newer is on its way through a run.
 pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
+    let behind = behind(world, lane).and_then(|lane| item_of(world, &lane));
+    let behind = behind.filter(|item| item.verbs.first() == Some(&Verb::RollBack));
+    let own = item_of(world, lane);
+    own.into_iter().chain(behind).min_by(Waiting::worst_first)
+}
+
+/// The row as it would be without the release that is not in its rollout yet.
+fn behind(world: &World, lane: &Lane) -> Option<Lane> {
+    let service = world.catalog.services.get(&lane.service)?;
+    let mut places = service.places.iter();
+    let place = places.find(|place| place.environment == lane.environment)?;
+    let carried = beside(world, service, place, lane).into_iter().next()?;
+    // Since when the other one stands where it does says nothing of this one.
+    Some(Lane {
+        since: None,
+        ..carried
+    })
+}
+
+fn item_of(world: &World, lane: &Lane) -> Option<Waiting> {
     let release = lane.release()?;
     let label = world
         .release(release)
         .map_or_else(|| release.text().clone(), |release| release.label.clone());
     let decision = world.decision(release, &lane.environment);
     let worst = decision.and_then(|decision| decision.reasons().next());
-    let reason = worst.map(|finding| Clean::from(format!("{} {}", finding.gate, finding.reason)));
-    let no_go = refuted_by(world, lane).is_some();
+    let last = decision.and_then(|decision| decision.last_bad.as_ref());
+    let reason = match (last, worst) {
+        (Some(last), _) => {
+            let at = last.at.format("%H:%M:%SZ");
+            Some(Clean::from(format!(
+                "{} {}, last heard {at}",
+                last.gate, last.reason
+            )))
+        }
+        (None, worst) => {
+            worst.map(|finding| Clean::from(format!("{} {}", finding.gate, finding.reason)))
+        }
+    };
+    let no_go = refuted_by(world, lane).is_some() || last.is_some();
     let make = |urgency, what, reason: Clean, verbs: Vec<Verb>| {
         Some(Waiting {
             lane: (lane.service.clone(), lane.environment.clone()),

@@ -151,7 +151,7 @@ pub static ENTRIES: &[Entry] = &[
         "retry",
         "",
         Command::Act(Verb::Retry),
-        "start an aborted rollout again from step 0",
+        "start an aborted rollout again",
     ),
     entry(
         "rerun",
@@ -170,7 +170,7 @@ pub static ENTRIES: &[Entry] = &[
         "restart",
         "",
         Command::Act(Verb::Restart),
-        "replace all pods of the present revision",
+        "replace all pods",
     ),
     entry(
         "dispatch",

@@ -7,7 +7,11 @@ use crate::{
         id::Version,
         text::Clean,
     },
-    engine::{correlate::release_of_revision, plan::PlanStep, propose::Scene},
+    engine::{
+        correlate::release_of_revision,
+        plan::PlanStep,
+        propose::{Scene, version_of},
+    },
 };
 
 /// Another place with the same champion alias.
@@ -85,6 +89,28 @@ impl<'a> Scene<'a> {
         others
             .filter(|other| other.version == from)
             .map(|other| other.left_behind(model, to))
+            .collect()
+    }
+
+    /// Where users were taken back from `to`, which the alias is to name again.
+    pub(super) fn taken_back_elsewhere(&self, to: Version) -> Vec<Clean> {
+        let Some(model) = &self.service.model else {
+            return Vec::new();
+        };
+        let was_taken_back = |other: &Sharing<'_>| {
+            let lane = (other.service.name.clone(), other.place.environment.clone());
+            let left = self.world.lanes.get(&lane)?.rolled_back.as_ref();
+            version_of(self.world, left)
+        };
+        let others = self.others_of_alias(model);
+        others
+            .filter(|other| was_taken_back(other) == Some(to))
+            .map(|other| {
+                Clean::from(format!(
+                    "{} {} was taken back from {to} to {}",
+                    other.service.name, other.place.environment, other.version
+                ))
+            })
             .collect()
     }
 

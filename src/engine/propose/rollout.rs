@@ -349,7 +349,7 @@ pub(super) fn retry(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         plan.steps.push(rollout_step(
             rollout,
             RolloutAction::Retry { anew: false },
-            "the canary starts again from step 0",
+            "the canary starts again from its first step",
         ));
     }
     plan.undo = Some(Verb::Abort);
@@ -378,7 +378,7 @@ pub(super) fn restart(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         rollout,
         RolloutAction::Restart { at: scene.now },
         format!(
-            "all of the present revision's {} replaced, a few at a time",
+            "all {} replaced, a few at a time",
             counted(rollout.pods.desired, "pod is", "pods are")
         ),
     ));
@@ -433,6 +433,7 @@ pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         Some(_) if silent.is_some() => {}
         Some(version) => {
             let alias = scene.alias_steps(version);
+            plan.warnings.extend(scene.taken_back_elsewhere(version));
             plan.warnings.extend(scene.drawn_along(version));
             if !alias.is_empty() && !plan.steps.is_empty() {
                 let facts = rollout.blue_green.as_ref();

@@ -117,7 +117,11 @@ fn rollout_moved(world: &World, order: &RolloutOrder) -> Option<Clean> {
     }
     if known.step != order.seen.step {
         let at = |step: Option<u32>| {
-            step.map_or_else(|| "no step".to_owned(), |step| format!("step {step}"))
+            // Counted from 1, as everywhere where people read.
+            step.map_or_else(
+                || "no step".to_owned(),
+                |step| format!("step {}", step.saturating_add(1)),
+            )
         };
         return Some(Clean::from(format!(
             "rollout {} is at {} now, you saw {}",

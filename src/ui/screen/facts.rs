@@ -146,7 +146,7 @@ impl<'a> Scene<'a> {
 
 /// The sign of a lane: what is bad about it first, else where it stands.
 pub fn lane_sign(lane: &Lane, decision: Option<&Decision>) -> Sign {
-    let refuted = decision.is_some_and(Decision::refutes);
+    let refuted = decision.is_some_and(Decision::hurts);
     match &lane.place {
         Place::Degraded
         | Place::RunFailed

@@ -52,7 +52,13 @@ pub(super) fn key(
 /// The filter works while it is typed; Esc brings the old one back.
 fn filter_key(state: &mut UiState, key: Key, mut field: Field, before: String) -> Option<Overlay> {
     match key.code {
-        KeyCode::Enter => return None,
+        KeyCode::Enter => {
+            // What was filtered is the table, so that is where the keys go.
+            if !state.fleet.filter.is_empty() {
+                state.panes.insert(screen::Screen::Fleet, 0);
+            }
+            return None;
+        }
         KeyCode::Esc => {
             state.fleet.filter = before;
             return None;

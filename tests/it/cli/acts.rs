@@ -137,9 +137,13 @@ fn after_a_roll_back_the_row_names_both_and_nothing_leads_back_by_itself() {
         .expect(4)
         .says("users were taken from v121 back to v120")
         .says("--to v121");
-    demo.run(&["rollback", "price-elastic", "--to", "v121", "--dry-run"])
-        .expect(0)
-        .says("left for v120 before");
+    let there = ["rollback", "price-elastic", "--to", "v121", "--dry-run"];
+    demo.run(&there)
+        .expect(4)
+        .says("left for v120 before")
+        .says("users were taken from v121 back to v120: it takes --override");
+    let because = ["--override", "--reason", "v120 loses carts"];
+    demo.run(&[&there[..], &because[..]].concat()).expect(0);
 }
 
 #[test]

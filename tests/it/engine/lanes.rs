@@ -393,3 +393,34 @@ fn the_step_a_row_is_at_is_the_step_a_sheet_would_leave() {
         }
     }
 }
+
+#[test]
+fn a_newer_run_does_not_hide_that_users_are_on_something_bad() {
+    let mut building = run(2, B, 150);
+    building.status = RunStatus::at(Phase::Running);
+    let measured = measure(Arm::Stable, Sample::Value(400.0), 190);
+    let told = [
+        runs(190, &[&run(1, A, 0), &building]),
+        registry(
+            190,
+            aliases(&[("champion", 1)]),
+            vec![version(1, &[("git_sha", A)])],
+            vec![],
+        ),
+        rollout(190, live("r/ranker:9f3c2ab")),
+        answer("prom", METRIC, 190, vec![Fact::Measure(measured)]),
+    ];
+    let world = with(&told);
+    assert_eq!(label(&world), "1111111", "the row is about what comes next");
+    let waits = waiting(&world);
+    let item = waits.first().expect("what users are on is bad");
+    assert_eq!((item.urgency, item.what), (Urgency::Hurting, "LIVE"));
+    assert_eq!(item.release, "v1");
+    assert!(item.reason.contains("400"), "{item:?}");
+    assert_eq!(item.verbs, [gonogo::engine::plan::Verb::RollBack]);
+    assert_eq!(waits.len(), 1, "{waits:?}");
+    let WaitsFor::Person { what, .. } = queue::waits_for(&world, shown(&world)) else {
+        panic!("every surface says so");
+    };
+    assert!(what.contains("400"), "{what}");
+}

@@ -13,6 +13,8 @@ use gonogo::{
     },
     engine::{
         lane::Place,
+        plan::Verb,
+        queue::{Urgency, waiting},
         reduce::{reduce, settle},
         world::World,
     },
@@ -391,4 +393,42 @@ fn a_baseline_that_cannot_be_read_is_an_error_whatever_a_missing_one_means() {
         let found = &decision(&world).findings[0];
         assert_eq!(found.verdict, Verdict::Error, "{stable:?}: {found:?}");
     }
+}
+
+#[test]
+fn what_was_bad_when_its_monitoring_went_silent_stays_bad_until_it_is_measured_again() {
+    let told = healthy(100).map(|(_, said)| said);
+    let mut world = world(catalog(gates()), &told, 101);
+    let measured = |value: f64, when: i64| {
+        let measure = measure(Arm::Canary, Sample::Value(value), when);
+        answer("prom", METRIC, when, vec![Fact::Measure(measure)])
+    };
+    reduce(&mut world, &measured(400.0, 110));
+    settle(&mut world, at(110));
+    assert_eq!(decision(&world).word, Word::NoGo);
+
+    for scope in [feed("prom"), Scope::metric(&backend("prom"), &metric())] {
+        let unreachable = failure(scope, 115, ErrorKind::Unreachable);
+        reduce(&mut world, &unreachable);
+    }
+    for later in [150, 400] {
+        settle(&mut world, at(later));
+        assert_eq!(decision(&world).word, Word::HoldNotProven);
+        let waits = waiting(&world);
+        let item = waits.first().expect("what hurt is still in the queue");
+        assert_eq!(item.urgency, Urgency::Hurting);
+        for part in ["400", "last heard 20:28:30Z"] {
+            assert!(item.reason.contains(part), "no `{part}`: {item:?}");
+        }
+        assert_eq!(item.verbs.first(), Some(&Verb::RollBack));
+    }
+    reduce(&mut world, &measured(200.0, 410));
+    settle(&mut world, at(410));
+    assert_eq!(finding(&world, "latency").verdict, Verdict::Pass);
+    let hurting = |world: &World| {
+        waiting(world)
+            .iter()
+            .any(|item| item.urgency == Urgency::Hurting)
+    };
+    assert!(!hurting(&world), "{:?}", waiting(&world));
 }

@@ -1,5 +1,7 @@
 //! Which revisions one can go back to, the best of them, and how that is known.
 
+use chrono::TimeDelta;
+
 use crate::{
     domain::{
         id::Version,
@@ -16,6 +18,10 @@ use crate::{
         world::HeldFull,
     },
 };
+
+/// What took over less than this ago is not called bad by what may still be the
+/// number of the one before.
+const SETTLED: TimeDelta = TimeDelta::minutes(2);
 
 /// Revisions one can go back to, the best first: the one that a way back leads
 /// to; while an update is under way the stable one; else the one that last held
@@ -110,8 +116,6 @@ pub(super) fn default_target<'a>(
     match (best, targets.first()) {
         (Some(best), _) if is_known(scene, rollout, best) || !remembers(scene, rollout) => Ok(best),
         (Some(best), _) => Err(unnamed(scene, rollout, targets, best)),
-        // What was left was no good, and what it was left for is measured to be worse.
-        (None, Some(left)) if is_refuted(scene, rollout) => Ok(left),
         (None, Some(left)) => Err(only_left(scene, rollout, targets, left)),
         (None, None) => Err(Refusal::NothingToDo(
             "no earlier revision is left to go back to".into(),
@@ -133,12 +137,19 @@ fn is_known(scene: &Scene<'_>, rollout: &Rollout, revision: &Revision) -> bool {
         || was_champion(scene, revision)
 }
 
-/// Whether what users are on is measured to be bad.
+/// Whether what users are on is measured to be bad, and has been there for long
+/// enough that it is what was measured: whoever presses the key of a roll back
+/// twice is not to be taken back to what they just left.
 fn is_refuted(scene: &Scene<'_>, rollout: &Rollout) -> bool {
+    let last = held(scene, rollout).last();
+    let stands = last.filter(|last| rollout.current_hash.as_ref() == Some(&last.hash));
+    if stands.is_none_or(|last| scene.now < last.from + SETTLED) {
+        return false;
+    }
     let current = rollout.current();
     let decision = current
         .and_then(|current| decision_of(scene.world, scene.service, scene.place, rollout, current));
-    decision.is_some_and(Decision::refutes)
+    decision.is_some_and(Decision::hurts)
 }
 
 /// That users were taken from a revision to the present one, which nothing says

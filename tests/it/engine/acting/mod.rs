@@ -4,6 +4,7 @@ mod clear;
 mod plans;
 mod propose;
 mod pruned;
+mod sharing;
 mod verify;
 
 use gonogo::{

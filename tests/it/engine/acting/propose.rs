@@ -175,50 +175,6 @@ fn cluster_trap_6_rolling_back_a_finished_update_changes_the_spec_and_names_who_
 }
 
 #[test]
-fn who_stays_on_what_a_shared_alias_leaves_is_named() {
-    let elsewhere = TargetId {
-        name: "recsys-ranker-us".into(),
-        ..target()
-    };
-    let mut two = catalog(gates());
-    let places = &mut two.services.get_mut(&lane().0).unwrap().places;
-    places.push(PlaceSpec {
-        environment: EnvironmentName::new("prod-us"),
-        target: elsewhere.clone(),
-        container: None,
-    });
-    let warned = |image: &str| {
-        let told = [
-            runs(100, &[&run(1, A, 0), &run(2, B, 50)]),
-            registry(
-                100,
-                aliases(&[("champion", 2)]),
-                vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
-                vec![],
-            ),
-            rollout(100, at_pause()),
-            answer(
-                "prod",
-                "elsewhere",
-                100,
-                vec![Fact::Rollout(Box::new(Rollout {
-                    id: elsewhere.clone(),
-                    ..live(image)
-                }))],
-            ),
-        ];
-        let plan = yes(&world(two.clone(), &told, 100), Verb::RollBack);
-        plan.warnings
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-    };
-    let said = "recsys-ranker prod-us stays on v2 while `champion`, which it shares, names v1";
-    assert_eq!(warned("r/ranker:1111111"), [said]);
-    assert!(warned("r/ranker:9f3c2ab").is_empty());
-}
-
-#[test]
 fn pods_that_load_the_alias_get_it_first_on_the_way_back() {
     let mut from_alias = catalog(gates());
     from_alias
@@ -392,7 +348,7 @@ fn an_earlier_revision_of_a_held_rollout_is_wanted_before_the_hold_ends() {
 }
 
 /// A (number 1) was left for B (2), which was left for A again (3).
-fn gone_back(more: Vec<gonogo::domain::rollout::Revision>) -> Rollout {
+pub(super) fn gone_back(more: Vec<gonogo::domain::rollout::Revision>) -> Rollout {
     use gonogo::domain::rollout::Role;
     let mut back = revision(3, "old", "r/ranker:9f3c2ab", Role::Stable);
     back.earlier = vec![1];

@@ -187,7 +187,15 @@ fn what_was_left_is_the_way_back_from_what_is_measured_to_be_bad() {
     gonogo::engine::reduce::settle(&mut world, at(100));
     let decision = world.decisions.values().next().unwrap();
     assert_eq!(decision.word, Word::NoGo, "{decision:?}");
-    let plan = yes(&world, Verb::RollBack);
+    // No command repeated by a script leads there, and one letter of a person does.
+    let Refusal::NeedsTarget { choices, .. } = ask(&world, Verb::RollBack).unwrap_err() else {
+        panic!("another refusal");
+    };
+    let mut named = Ask::new(Verb::RollBack, lane());
+    named.to = choices.into_iter().next();
+    let plan = propose(&world, &named, at(119)).unwrap();
+    assert!(plan.bends.is_some(), "v1 has just taken over: {plan:?}");
+    let plan = propose(&world, &named, at(400)).unwrap();
     assert_eq!((plan.class, &plan.bends), (Class::Brake, &None));
     assert!(
         plan.steps
