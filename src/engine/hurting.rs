@@ -24,11 +24,14 @@ pub fn since(world: &World, lane: &Lane) -> Option<Timestamp> {
     let service = world.catalog.services.get(&lane.service)?;
     let rules = &world.catalog.policies.get(&service.policy)?.gates;
     let live = lane.since.filter(|_| lane.place == Place::Live);
-    decision
+    let failing = decision
         .findings
         .iter()
         .filter(|finding| finding.required && finding.verdict == Verdict::Fail)
-        .filter_map(|finding| rules.iter().find(|rule| rule.id == finding.gate))
+        .map(|finding| &finding.gate);
+    failing
+        .chain(decision.last_bad.as_ref().map(|last| &last.gate))
+        .filter_map(|gate| rules.iter().find(|rule| rule.id == *gate))
         .filter_map(|rule| outside_since(world, lane, rule))
         .min()
         .map(|since| live.map_or(since, |live| live.max(since)))
