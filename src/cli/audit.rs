@@ -212,7 +212,12 @@ fn act(record: &Record) -> Option<String> {
     let of_several = record.step.is_some() && record.steps.is_some_and(|steps| 1 < steps);
     Some(match &record.action {
         Some(action) if of_several || record.kind == RecordKind::Nudge => {
-            format!("{}: {action}", record.verb)
+            let alias = record
+                .raw
+                .pointer("/arguments/alias")
+                .and_then(Value::as_str);
+            let alias = alias.map_or_else(String::new, |alias| format!(" {}", Clean::name(alias)));
+            format!("{}: {action}{alias}", record.verb)
         }
         _ => record.verb.to_string(),
     })

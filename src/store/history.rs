@@ -89,7 +89,7 @@ impl History {
             .map_err(|error| LedgerError::io("write", &self.0, &error.into()))?
             + "\n";
         file::make_folder(&self.0)?;
-        fs::OpenOptions::new()
+        file::private()
             .append(true)
             .create(true)
             .open(&self.0)
@@ -139,6 +139,12 @@ mod tests {
         assert_eq!(history.read().unwrap(), []);
         history.add(&seen("ranker", "6be92d0", 1)).unwrap();
         let path = folder.path().join("state/ledger.jsonl.history");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "as private as the ledger");
+        }
         let kept = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("{kept}{{\"v\":1,\"tar\n")).unwrap();
         history.add(&seen("ranker", "9f3c2ab", 2)).unwrap();

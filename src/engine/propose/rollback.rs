@@ -67,8 +67,10 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     let chosen = match &scene.ask.to {
         Some(wanted) => {
             let matches = |revision: &&&Revision| {
+                let name = name_of(scene, revision);
                 revision.hash == *wanted
-                    || name_of(scene, revision) == *wanted
+                    || name == *wanted
+                    || name.strip_prefix('v') == Some(wanted.as_str())
                     || revision.images.iter().any(|image| image.label() == *wanted)
             };
             let Some(found) = targets.iter().find(matches) else {
@@ -76,9 +78,13 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
                     .iter()
                     .map(|revision| name_of(scene, revision).to_string())
                     .collect();
+                let there = if known.is_empty() {
+                    "none is left to go back to".to_owned()
+                } else {
+                    format!("there are: {}", known.join(", "))
+                };
                 return Err(Refusal::NoTarget(Clean::from(format!(
-                    "no earlier revision `{wanted}`; there are: {}",
-                    known.join(", ")
+                    "no earlier revision `{wanted}`; {there}"
                 ))));
             };
             *found

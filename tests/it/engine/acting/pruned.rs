@@ -148,6 +148,9 @@ fn left_behind() -> Rollout {
 fn going_to_what_users_were_taken_from_takes_its_name() {
     let world = scene(200.0, left_behind());
     let mut named = Ask::new(Verb::RollBack, lane());
+    // As the registry says it, without the letter.
+    named.to = Some("2".into());
+    assert!(propose(&world, &named, at(100)).is_ok());
     named.to = Some("v2".into());
     let plan = propose(&world, &named, at(100)).unwrap();
     assert_eq!(plan.class, Class::Brake);
