@@ -54,6 +54,9 @@ pub struct Waiting {
     pub verbs: Vec<Verb>,
 }
 
+/// What a move that is half done is about.
+const ALIAS: &str = "ALIAS";
+
 /// Everything that waits for a person, worst first, then the oldest.
 pub fn waiting(world: &World) -> Vec<Waiting> {
     let mut items: Vec<Waiting> = world
@@ -119,7 +122,9 @@ pub fn refuted_by<'a>(world: &'a World, lane: &Lane) -> Option<&'a Finding> {
 /// is not forgotten because something newer is on its way through a run.
 pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
     let behind = behind(world, lane).and_then(|lane| item_of(world, &lane));
-    let behind = behind.filter(|item| item.verbs.first() == Some(&Verb::RollBack));
+    // Whatever else is said of it, no key on this row does.
+    let acts = |item: &Waiting| item.verbs.first() == Some(&Verb::RollBack) || item.what == ALIAS;
+    let behind = behind.filter(acts);
     let own = item_of(world, lane);
     own.into_iter().chain(behind).min_by(Waiting::worst_first)
 }
@@ -179,7 +184,7 @@ fn item_of(world: &World, lane: &Lane) -> Option<Waiting> {
     match &lane.place {
         Place::Live => {
             let (reason, verbs) = half_done(world, lane)?;
-            make(Urgency::Asked, "ALIAS", reason, verbs)
+            make(Urgency::Asked, ALIAS, reason, verbs)
         }
         Place::Canary { cutover, .. } => {
             let (urgency, reason, verbs) = trial(&lane.place, no_go, reason)?;
@@ -303,7 +308,7 @@ fn because(reason: Option<Clean>) -> String {
 /// What is left of a move where users are on one version and the champion alias
 /// names another, and no plan of ours is about to move it. An environment that is
 /// only behind the champion lacks nothing.
-fn half_done(world: &World, lane: &Lane) -> Option<(Clean, Vec<Verb>)> {
+pub(super) fn half_done(world: &World, lane: &Lane) -> Option<(Clean, Vec<Verb>)> {
     let spec = world.catalog.services.get(&lane.service)?.model.as_ref()?;
     let aliases = &world.models.get(&spec.model)?.aliases;
     let champion = *aliases.get(&spec.champion)?;

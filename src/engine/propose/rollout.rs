@@ -14,6 +14,7 @@ use crate::{
         propose::{
             Scene, blue_green, fact, rollback::name_of, rollout_step, version_of, without_index,
         },
+        queue,
     },
 };
 
@@ -390,8 +391,17 @@ pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     if !rollout.is_fully_promoted() && !rollout.has_canary() {
         return Err(nothing("a Deployment has no canary"));
     }
+    // What is live and half promoted is finished, whatever is on its way meanwhile.
+    let finishes = rollout.is_fully_promoted()
+        && scene
+            .world
+            .lanes
+            .get(&scene.ask.lane)
+            .and_then(|lane| queue::half_done(scene.world, lane))
+            .is_some_and(|(_, verbs)| verbs.contains(&Verb::Promote));
     if let Some(pointed) = scene.release
         && scene.carried.map(|carried| &carried.id) != Some(&pointed.id)
+        && !finishes
     {
         return Err(nothing(Clean::from(format!(
             "{} is not in {} yet; there is {}",

@@ -2,6 +2,7 @@
 
 use gonogo::{
     domain::{
+        action::ActionKind,
         approval::{Answer, Review},
         measure::{Arm, Sample},
         observation::{Fact, Observation},
@@ -12,6 +13,8 @@ use gonogo::{
     engine::{
         flow::{FlowState, flow},
         lane::{Lane, Place, WaitsFor},
+        plan::{Ask, Verb},
+        propose::propose,
         queue::{self, Urgency, waiting},
         world::World,
     },
@@ -417,10 +420,54 @@ fn a_newer_run_does_not_hide_that_users_are_on_something_bad() {
     assert_eq!((item.urgency, item.what), (Urgency::Hurting, "LIVE"));
     assert_eq!(item.release, "v1");
     assert!(item.reason.contains("400"), "{item:?}");
-    assert_eq!(item.verbs, [gonogo::engine::plan::Verb::RollBack]);
+    assert_eq!(item.verbs, [Verb::RollBack]);
     assert_eq!(waits.len(), 1, "{waits:?}");
     let WaitsFor::Person { what, .. } = queue::waits_for(&world, shown(&world)) else {
         panic!("every surface says so");
     };
     assert!(what.contains("400"), "{what}");
+}
+
+/// Half a promotion is finished though the next release is being built.
+#[test]
+fn a_newer_run_does_not_hide_half_a_promotion() {
+    let mut building = run(3, "2222222ccccccccccccccccccccccccccccccccc", 180);
+    building.status = RunStatus::at(Phase::Running);
+    let told = [
+        runs(190, &[&run(1, A, 0), &run(2, B, 50), &building]),
+        registry(
+            190,
+            aliases(&[("champion", 1)]),
+            vec![version(1, &[("git_sha", A)]), version(2, &[("git_sha", B)])],
+            vec![],
+        ),
+        rollout(190, live("r/ranker:1111111")),
+        answer(
+            "prom",
+            METRIC,
+            190,
+            vec![Fact::Measure(measure(
+                Arm::Stable,
+                Sample::Value(200.0),
+                190,
+            ))],
+        ),
+    ];
+    let world = with(&told);
+    assert_eq!(label(&world), "2222222");
+    let waits = waiting(&world);
+    let item = waits.first().expect("the alias is behind");
+    assert_eq!(
+        (&*item.release, &*item.reason),
+        ("v2", "half promoted: champion still v1")
+    );
+    let ask = Ask::new(Verb::Promote, lane());
+    let plan = propose(&world, &ask, at(200)).unwrap();
+    assert_eq!(plan.release_label, "v2");
+    assert!(
+        plan.steps
+            .iter()
+            .all(|step| step.order.kind() == ActionKind::SetAlias),
+        "{plan:?}"
+    );
 }
