@@ -178,11 +178,14 @@ impl Decision {
     /// Whether what it is about was measured and is bad; a NO-GO because nothing
     /// is asked is none.
     pub fn refutes(&self) -> bool {
-        self.word == Word::NoGo
-            && self
-                .findings
-                .iter()
-                .any(|finding| finding.required && finding.verdict == Verdict::Fail)
+        self.refuting().is_some()
+    }
+
+    /// The worst of what was measured and is bad.
+    fn refuting(&self) -> Option<&Finding> {
+        let failed = |finding: &&Finding| finding.required && finding.verdict == Verdict::Fail;
+        let mut findings = self.findings.iter();
+        findings.find(failed).filter(|_| self.word == Word::NoGo)
     }
 
     /// Whether it refutes, or did before nobody could tell any more.
@@ -192,19 +195,12 @@ impl Decision {
 
     /// What stands against it that was measured, now or last.
     pub fn bad(&self) -> Option<LastBad> {
-        let failed = |finding: &&Finding| finding.required && finding.verdict == Verdict::Fail;
-        let worst = self.findings.iter().find(failed);
-        let worst = worst.filter(|_| self.word == Word::NoGo);
-        worst.map_or_else(
-            || self.last_bad.clone(),
-            |finding| {
-                Some(LastBad {
-                    gate: finding.gate.clone(),
-                    reason: finding.reason.clone(),
-                    at: self.at,
-                })
-            },
-        )
+        let now = self.refuting().map(|finding| LastBad {
+            gate: finding.gate.clone(),
+            reason: finding.reason.clone(),
+            at: self.at,
+        });
+        now.or_else(|| self.last_bad.clone())
     }
 
     /// Counts of required findings with this verdict.

@@ -131,6 +131,7 @@ pub fn item(world: &World, lane: &Lane) -> Option<Waiting> {
 
 /// The row as it would be without the release that is not in its rollout yet.
 fn behind(world: &World, lane: &Lane) -> Option<Lane> {
+    lane.candidate.as_ref()?;
     let service = world.catalog.services.get(&lane.service)?;
     let mut places = service.places.iter();
     let place = places.find(|place| place.environment == lane.environment)?;

@@ -45,7 +45,7 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         plan.release = Some(left.id.clone());
         plan.release_label = left.label.clone();
     }
-    if let Some(rest) = alias_left_behind(scene, rollout, back) {
+    if let Some(rest) = alias_left_behind(scene, rollout) {
         plan.facts.push(fact(
             "to",
             format!(
@@ -91,8 +91,7 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
         }
         None => default_target(scene, rollout, &targets, back)?,
     };
-    let gone = gone(scene, rollout).filter(|_| back.is_none());
-    plan.warnings.extend(gone.map(gone_words));
+    plan.warnings.extend(gone(scene, rollout).map(gone_words));
     if back.is_none()
         && let Some(rule) = against(scene, rollout, chosen)
     {
@@ -119,7 +118,7 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
             proof(scene, rollout, chosen)
         )),
     ));
-    let over = passed_over(scene, rollout, &targets, chosen).filter(|_| back.is_none());
+    let over = passed_over(scene, rollout, &targets, chosen);
     plan.facts.extend(over.map(|names| fact("past", names)));
     // Pods that load the alias when they start must find the earlier one there.
     // An abort brings users to pods that run.
@@ -149,12 +148,8 @@ pub(super) fn roll_back(scene: &Scene<'_>) -> Result<Plan, Refusal> {
 /// What is left of a roll back that moved users and not the champion alias: it
 /// names what users were taken from. Where somebody else is on that, it may name
 /// it for them.
-fn alias_left_behind(
-    scene: &Scene<'_>,
-    rollout: &Rollout,
-    back: Option<Back<'_>>,
-) -> Option<Vec<PlanStep>> {
-    if scene.ask.to.is_some() || back.is_some() || !rollout.is_fully_promoted() {
+fn alias_left_behind(scene: &Scene<'_>, rollout: &Rollout) -> Option<Vec<PlanStep>> {
+    if scene.ask.to.is_some() || !rollout.is_fully_promoted() {
         return None;
     }
     let version = |revision| release_of(scene, revision)?.version.value().copied();

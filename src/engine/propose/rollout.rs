@@ -391,17 +391,9 @@ pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
     if !rollout.is_fully_promoted() && !rollout.has_canary() {
         return Err(nothing("a Deployment has no canary"));
     }
-    // What is live and half promoted is finished, whatever is on its way meanwhile.
-    let finishes = rollout.is_fully_promoted()
-        && scene
-            .world
-            .lanes
-            .get(&scene.ask.lane)
-            .and_then(|lane| queue::half_done(scene.world, lane))
-            .is_some_and(|(_, verbs)| verbs.contains(&Verb::Promote));
     if let Some(pointed) = scene.release
         && scene.carried.map(|carried| &carried.id) != Some(&pointed.id)
-        && !finishes
+        && !is_half_promoted(scene, rollout)
     {
         return Err(nothing(Clean::from(format!(
             "{} is not in {} yet; there is {}",
@@ -475,6 +467,15 @@ pub(super) fn promote(scene: &Scene<'_>) -> Result<Plan, Refusal> {
              points to it is not known",
         ),
     })
+}
+
+/// Whether what is live lacks the alias: that is finished, whatever is on its way
+/// meanwhile.
+fn is_half_promoted(scene: &Scene<'_>, rollout: &Rollout) -> bool {
+    let lane = scene.world.lanes.get(&scene.ask.lane);
+    let half_done = lane.and_then(|lane| queue::half_done(scene.world, lane));
+    rollout.is_fully_promoted()
+        && half_done.is_some_and(|(_, verbs)| verbs.contains(&Verb::Promote))
 }
 
 fn promote_canary(rollout: &Rollout, plan: &mut Plan) {
